@@ -1,0 +1,1 @@
+//! Streaming verification of backups.

@@ -1,0 +1,3 @@
+//! Brings a lost or breached environment back.
+
+fn main() {}

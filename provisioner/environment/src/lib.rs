@@ -1,0 +1,1 @@
+//! The environment's schema, loading and validation.

@@ -1,0 +1,1 @@
+//! Runs a plan: providers, scheduler, journal, resume, lock, budgets, events.

@@ -1,0 +1,1 @@
+//! Pure kustomize rendering over a file-tree trait.

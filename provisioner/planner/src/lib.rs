@@ -1,0 +1,1 @@
+//! Pure planning: render templates, compare with the inventory, check, estimate.

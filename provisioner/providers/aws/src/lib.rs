@@ -1,0 +1,1 @@
+//! What the AWS providers share: configuration, identity, errors.

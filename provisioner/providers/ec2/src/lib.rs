@@ -1,0 +1,1 @@
+//! EC2: networks, instances, volumes, key pairs.

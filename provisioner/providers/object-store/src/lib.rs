@@ -1,0 +1,1 @@
+//! S3 buckets, backup sources and the environment's lock.

@@ -1,0 +1,1 @@
+//! Seeds the new generation from a verified backup.

@@ -1,0 +1,1 @@
+//! Fresh secrets in Vault KV v2.

@@ -1,0 +1,1 @@
+//! Installs and runs the real servers of the sandbox environment.

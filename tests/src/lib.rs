@@ -1,0 +1,1 @@
+//! End-to-end and live tests, fixtures, snapshots and benches.
