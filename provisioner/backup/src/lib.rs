@@ -1,1 +1,38 @@
 //! Streaming verification of backups.
+//!
+//! After a breach the backup is the one thing carried over, so it must be trusted more than anything else. This crate
+//! reads a stored object once, in constant memory however large or hostile it is, and concludes *intact*, *suspect* or
+//! *rejected* with typed findings that say why. It knows nothing of clouds: bytes come in through [`std::io::Read`] or
+//! are pushed, so that any source can feed it. Time, keys and what other witnesses know are inputs.
+//!
+//! - [`verify`], [`Verifier`] and [`Tee`] check an object.
+//! - [`Plaintext`], [`Encrypted`] and their push-style cores read and write the application's encryption.
+//! - [`metadata`] cross-checks the file beside a backup, [`catalogue`] names and selects backups.
+
+pub mod catalogue;
+mod code;
+mod content;
+mod crypt;
+mod error;
+mod finding;
+mod formats;
+mod gunzip;
+mod limits;
+pub mod metadata;
+mod options;
+mod sink;
+mod unwrap;
+mod verdict;
+mod verify;
+mod witness;
+
+pub use code::Code;
+pub use crypt::{DecryptError, Decryptor, EncryptError, Encrypted, Encryptor, MARK as ENCRYPTION_MARK, Plaintext};
+pub use error::Error;
+pub use finding::{Finding, Severity};
+pub use formats::Application;
+pub use limits::Limits;
+pub use options::{Options, Pin};
+pub use verdict::{Signatures, Verdict, Word, Wrapping};
+pub use verify::{Tee, Verified, Verifier, verify};
+pub use witness::{BlockHash, Samples, Witness};

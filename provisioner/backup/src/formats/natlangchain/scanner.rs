@@ -1,0 +1,634 @@
+//! Reads a chain file piece by piece and checks it on the way.
+//!
+//! The outer structure (file, chain, block, list of entries) is a state machine that can stop at any byte; only single
+//! entries and scalars are read as a whole, from a buffer that keeps what has not been read yet. When an entry has not
+//! arrived completely it is started over once the buffer has doubled, so the work stays linear in the input.
+
+use super::canonical::{Canonical, skip_space};
+use super::chain::{Block, Chain};
+use super::entry::{EntryReader, printable};
+use super::fault::{Fault, Scan};
+use super::registry::Registry;
+use super::signature::{self, Signed};
+use super::skip::{Skipped, Skipper};
+use crate::content::{Content, Summary};
+use crate::finding::Findings;
+use crate::verdict::Signatures;
+use crate::{Code, Finding, Options};
+
+/// A scalar field of a block as written: Python reads no integer longer than 4,300 digits, hashes have 64.
+const SCALAR_BYTES: usize = 16 << 10;
+/// Nesting from which the application's recursive validation comes near Python's recursion limit.
+const DEEP: usize = 900;
+
+/// What a key of a block introduces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scalar {
+    Index,
+    Nonce,
+    PreviousHash,
+    Timestamp,
+    Hash,
+}
+
+/// Where a list of entries belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum List {
+    Mined,
+    Pending,
+}
+
+/// What comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Start,
+    TopFirst,
+    TopKey,
+    TopAfter,
+    Chain,
+    ChainFirst,
+    ChainItem,
+    ChainAfter,
+    BlockFirst,
+    BlockKey,
+    BlockAfter,
+    BlockScalar(Scalar),
+    Entries(List),
+    EntryFirst(List),
+    EntryItem(List),
+    EntryAfter(List),
+    SkipTop,
+    SkipBlock,
+    End,
+    /// Reading was given up; the findings say why.
+    Dead,
+}
+
+/// The checker of chain files.
+#[derive(Debug)]
+pub(crate) struct Scanner {
+    options: Options,
+    findings: Findings,
+    state: State,
+    buffer: Vec<u8>,
+    position: usize,
+    /// Position in the chain text of the first byte in `buffer`.
+    base: u64,
+    /// Bytes that must be there before it is worth trying again.
+    need: usize,
+    whitespace: u64,
+    entry: EntryReader,
+    scalar: Canonical,
+    key: Vec<u8>,
+    line: Vec<u8>,
+    message: Vec<u8>,
+    skipper: Skipper,
+    registry: Registry,
+    block: Block,
+    chain: Chain,
+    top_seen: Vec<Vec<u8>>,
+    chain_seen: bool,
+    pending: u64,
+    signatures: Signatures,
+    noted: Noted,
+}
+
+/// Remarks that are made once for a whole file.
+#[derive(Clone, Copy, Debug, Default)]
+struct Noted {
+    overflow: bool,
+    surrogate: bool,
+    deep: bool,
+}
+
+/// Whether a step moved on or needs more bytes.
+type Moved = Result<bool, Fault>;
+
+impl Scanner {
+    pub(crate) fn new(options: Options) -> Self {
+        let limits = options.limits;
+        Self {
+            findings: Findings::new(limits.findings_per_code),
+            state: State::Start,
+            buffer: Vec::new(),
+            position: 0,
+            base: 0,
+            need: 0,
+            whitespace: 0,
+            entry: EntryReader::new(limits),
+            scalar: Canonical::new(limits),
+            key: Vec::new(),
+            line: Vec::new(),
+            message: Vec::new(),
+            skipper: Skipper::new(limits),
+            registry: Registry::default(),
+            block: Block::default(),
+            chain: Chain::default(),
+            top_seen: Vec::new(),
+            chain_seen: false,
+            pending: 0,
+            signatures: Signatures::default(),
+            noted: Noted::default(),
+            options,
+        }
+    }
+
+    fn run(&mut self) {
+        while self.state != State::Dead {
+            match self.step() {
+                Ok(true) => self.need = 0,
+                Ok(false) => {
+                    self.need = (self.buffer.len() - self.position) * 2;
+                    break;
+                }
+                Err(fault) => self.give_up(fault),
+            }
+        }
+    }
+
+    fn give_up(&mut self, fault: Fault) {
+        let offset = self.base + (self.position + fault.at) as u64;
+        let mut finding = Finding::new(fault.code, fault.message).at(offset);
+        if matches!(
+            self.state,
+            State::BlockFirst
+                | State::BlockKey
+                | State::BlockAfter
+                | State::BlockScalar(_)
+                | State::SkipBlock
+                | State::Entries(List::Mined)
+                | State::EntryFirst(List::Mined)
+                | State::EntryItem(List::Mined)
+                | State::EntryAfter(List::Mined)
+        ) {
+            finding = finding.in_block(self.chain.height);
+        }
+        self.findings.push(finding);
+        self.die();
+    }
+
+    fn die(&mut self) {
+        self.state = State::Dead;
+        self.buffer = Vec::new();
+        self.position = 0;
+    }
+
+    fn offset(&self) -> u64 {
+        self.base + self.position as u64
+    }
+
+    /// Skips white space and looks at the next byte without taking it.
+    fn peek(&mut self) -> Result<Option<u8>, Fault> {
+        let next = skip_space(&self.buffer, self.position);
+        self.whitespace += (next - self.position) as u64;
+        self.position = next;
+        if self.whitespace > self.options.limits.whitespace_bytes {
+            return Err(Fault::new(
+                Code::LimitWhitespace,
+                0,
+                format!("more than {} bytes of white space in one place", self.options.limits.whitespace_bytes),
+            ));
+        }
+        let byte = self.buffer.get(next).copied();
+        if byte.is_some() {
+            self.whitespace = 0;
+        }
+        Ok(byte)
+    }
+
+    fn take(&mut self, next: State) -> Moved {
+        self.position += 1;
+        self.state = next;
+        Ok(true)
+    }
+
+    fn go(&mut self, next: State) -> Moved {
+        self.state = next;
+        Ok(true)
+    }
+
+    /// Applies the limit on single values to a reader's answer, the same however the input was cut into pieces.
+    fn settle(&mut self, scan: Scan, limit: usize) -> Moved {
+        let (length, done) = match scan {
+            Scan::Done(end) => (end, true),
+            Scan::More => (self.buffer.len() - self.position, false),
+        };
+        if length > limit {
+            return Err(Fault::new(
+                Code::LimitEntrySize,
+                0,
+                format!("a value is larger than {limit} bytes"),
+            ));
+        }
+        if done {
+            self.position += length;
+        }
+        Ok(done)
+    }
+
+    fn step(&mut self) -> Moved {
+        match self.state {
+            State::SkipTop | State::SkipBlock => return self.skip_step(),
+            State::TopKey => return self.top_key(),
+            State::BlockKey => return self.block_key(),
+            State::EntryItem(list) => return self.entry_item(list),
+            State::BlockScalar(field) => return self.block_scalar(field),
+            _ => {}
+        }
+        let Some(byte) = self.peek()? else {
+            return Ok(false);
+        };
+        match (self.state, byte) {
+            (State::Start, _) => self.start(byte),
+            (State::TopFirst, b'}') | (State::TopAfter, b'}') => self.take(State::End),
+            (State::TopFirst, _) => self.go(State::TopKey),
+            (State::TopAfter, b',') => self.take(State::TopKey),
+            (State::Chain, b'[') => self.take(State::ChainFirst),
+            (State::Chain, _) => Err(Fault::new(Code::ShapeChain, 0, "the chain is not a list")),
+            (State::ChainFirst | State::ChainAfter, b']') => self.take(State::TopAfter),
+            (State::ChainFirst, _) => self.go(State::ChainItem),
+            (State::ChainAfter, b',') => self.take(State::ChainItem),
+            (State::ChainItem, b'{') => {
+                self.block = Block::at(self.offset());
+                self.take(State::BlockFirst)
+            }
+            (State::ChainItem, _) => Err(Fault::new(Code::BlockShape, 0, "a block is not an object")),
+            (State::BlockFirst | State::BlockAfter, b'}') => {
+                let block = std::mem::take(&mut self.block);
+                self.chain.close(block, &self.options, &mut self.findings);
+                self.take(State::ChainAfter)
+            }
+            (State::BlockFirst, _) => self.go(State::BlockKey),
+            (State::BlockAfter, b',') => self.take(State::BlockKey),
+            (State::Entries(list), b'[') => {
+                match list {
+                    List::Mined => self.block.begin_entries(),
+                    List::Pending => self.pending = 0,
+                }
+                self.take(State::EntryFirst(list))
+            }
+            (State::Entries(List::Mined), _) => Err(Fault::new(Code::EntryShape, 0, "the entries of a block are not a list")),
+            (State::Entries(List::Pending), _) => {
+                Err(Fault::new(Code::ShapePending, 0, "the pending entries are not a list"))
+            }
+            (State::EntryFirst(list) | State::EntryAfter(list), b']') => self.take(match list {
+                List::Mined => State::BlockAfter,
+                List::Pending => State::TopAfter,
+            }),
+            (State::EntryFirst(list), _) => self.go(State::EntryItem(list)),
+            (State::EntryAfter(list), b',') => {
+                self.take(State::EntryItem(list))?;
+                if list == List::Mined {
+                    self.block.hash(b", ");
+                }
+                Ok(true)
+            }
+            (State::End, _) => Err(Fault::new(Code::JsonTrailingData, 0, "something follows the end of the JSON")),
+            _ => Err(Fault::new(Code::JsonInvalid, 0, "a comma or a closing bracket is expected")),
+        }
+    }
+
+    fn start(&mut self, byte: u8) -> Moved {
+        match byte {
+            b'{' => self.take(State::TopFirst),
+            0xef if self.buffer.len() - self.position < 3 => Ok(false),
+            0xef if self.buffer[self.position..].starts_with(b"\xef\xbb\xbf") => {
+                Err(Fault::new(Code::JsonByteOrderMark, 0, "the text begins with a byte order mark"))
+            }
+            b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n' | b'N' | b'I' => {
+                Err(Fault::new(Code::ShapeTopLevel, 0, "the file is not a JSON object"))
+            }
+            0x80.. => Err(Fault::new(Code::JsonUtf8Invalid, 0, "the file is not text")),
+            _ => Err(Fault::new(Code::JsonInvalid, 0, "the file does not begin with a JSON value")),
+        }
+    }
+
+    /// Reads a key and its colon into `self.key`.
+    fn read_key(&mut self) -> Moved {
+        if self.peek()?.is_none() {
+            return Ok(false);
+        }
+        self.scalar.clear();
+        let scan = self.scalar.bare_key(&self.buffer[self.position..], 0, &mut self.key)?;
+        self.settle(scan, self.options.limits.entry_bytes)
+    }
+
+    fn warn(&mut self, code: Code, offset: u64, block: Option<u64>, message: impl FnOnce() -> String) {
+        if self.findings.wants(code) {
+            let mut finding = Finding::new(code, message()).at(offset);
+            finding.block = block;
+            self.findings.push(finding);
+        }
+    }
+
+    fn top_key(&mut self) -> Moved {
+        self.peek()?;
+        let offset = self.offset();
+        if !self.read_key()? {
+            return Ok(false);
+        }
+        let key = std::mem::take(&mut self.key);
+        let seen = self.top_seen.contains(&key);
+        if seen {
+            self.warn(Code::DuplicateKey, offset, None, || {
+                format!("the file has the key {} twice", printable(&key))
+            });
+        }
+        let known = matches!(
+            key.as_slice(),
+            b"chain" | b"pending_entries" | b"derivative_registry" | b"asset_registry" | b"entry_fingerprints"
+        );
+        match key.as_slice() {
+            b"chain" => {
+                if seen {
+                    // The last one counts; what was found in the first stays said.
+                    self.chain = Chain::default();
+                    self.signatures = Signatures::default();
+                }
+                self.chain_seen = true;
+                self.state = State::Chain;
+            }
+            b"pending_entries" => self.state = State::Entries(List::Pending),
+            _ => {
+                if !known {
+                    self.warn(Code::UnknownTopField, offset, None, || {
+                        format!("the file has the unknown field {}", printable(&key))
+                    });
+                }
+                self.skipper.begin();
+                self.registry.begin(&key);
+                self.state = State::SkipTop;
+            }
+        }
+        if known && !seen {
+            self.top_seen.push(key);
+        }
+        Ok(true)
+    }
+
+    fn block_key(&mut self) -> Moved {
+        self.peek()?;
+        let offset = self.offset();
+        if !self.read_key()? {
+            return Ok(false);
+        }
+        let seen = match self.key.as_slice() {
+            b"entries" => self.block.has_entries_list(),
+            b"index" => self.block.index.is_some(),
+            b"nonce" => self.block.nonce.is_some(),
+            b"previous_hash" => self.block.previous_hash.is_some(),
+            b"timestamp" => self.block.timestamp.is_some(),
+            b"hash" => self.block.hash.is_some(),
+            _ => false,
+        };
+        let height = self.chain.height;
+        let key = std::mem::take(&mut self.key);
+        if seen {
+            self.warn(Code::DuplicateKey, offset, Some(height), || {
+                format!("block {height} has the key {} twice", printable(&key))
+            });
+        }
+        self.state = match key.as_slice() {
+            b"entries" => State::Entries(List::Mined),
+            b"index" => State::BlockScalar(Scalar::Index),
+            b"nonce" => State::BlockScalar(Scalar::Nonce),
+            b"previous_hash" => State::BlockScalar(Scalar::PreviousHash),
+            b"timestamp" => State::BlockScalar(Scalar::Timestamp),
+            b"hash" => State::BlockScalar(Scalar::Hash),
+            _ => {
+                self.warn(Code::UnknownBlockField, offset, Some(height), || {
+                    format!("block {height} has the unknown field {}", printable(&key))
+                });
+                self.skipper.begin();
+                State::SkipBlock
+            }
+        };
+        self.key = key;
+        Ok(true)
+    }
+
+    fn block_scalar(&mut self, field: Scalar) -> Moved {
+        if self.peek()?.is_none() {
+            return Ok(false);
+        }
+        self.scalar.clear();
+        let scan = self.scalar.value(&self.buffer[self.position..], 0)?;
+        if !self.settle(scan, SCALAR_BYTES)? {
+            return Ok(false);
+        }
+        let text = Some(self.scalar.out.clone());
+        match field {
+            Scalar::Index => self.block.index = text,
+            Scalar::Nonce => self.block.nonce = text,
+            Scalar::PreviousHash => self.block.previous_hash = text,
+            Scalar::Timestamp => self.block.timestamp = text,
+            Scalar::Hash => self.block.hash = text,
+        }
+        self.go(State::BlockAfter)
+    }
+
+    fn skip_step(&mut self) -> Moved {
+        if self.peek()?.is_none() {
+            return Ok(false);
+        }
+        let registry = (self.state == State::SkipTop).then_some(&mut self.registry);
+        let skipped = self.skipper.step(&self.buffer[self.position..], registry)?;
+        let scan = match skipped {
+            Skipped::Token(length) | Skipped::Finished(length) => Scan::Done(length),
+            Skipped::More => Scan::More,
+        };
+        if !self.settle(scan, self.options.limits.entry_bytes)? {
+            return Ok(false);
+        }
+        if matches!(skipped, Skipped::Finished(_)) {
+            let offset = self.offset();
+            let block = (self.state == State::SkipBlock).then_some(self.chain.height);
+            for code in self.skipper.remarks() {
+                self.warn(code, offset, block, || "a value that no hash covers has such keys".to_owned());
+            }
+            self.state = match self.state {
+                State::SkipBlock => State::BlockAfter,
+                _ => State::TopAfter,
+            };
+        }
+        Ok(true)
+    }
+
+    fn entry_item(&mut self, list: List) -> Moved {
+        if self.peek()?.is_none() {
+            return Ok(false);
+        }
+        let offset = self.offset();
+        let scan = self.entry.read(&self.buffer[self.position..])?;
+        if !self.settle(scan, self.options.limits.entry_bytes)? {
+            return Ok(false);
+        }
+        self.judge_entry(list, offset);
+        match list {
+            List::Mined => {
+                self.line.clear();
+                self.entry.write(&mut self.line);
+                self.block.hash(&self.line);
+                self.block.entries += 1;
+                self.registry.mined(self.chain.height, self.block.entries - 1, &self.entry);
+            }
+            List::Pending => {
+                self.pending += 1;
+                self.registry.pending(&self.entry);
+            }
+        }
+        self.go(State::EntryAfter(list))
+    }
+
+    fn judge_entry(&mut self, list: List, offset: u64) {
+        let block = (list == List::Mined).then_some(self.chain.height);
+        let place = match list {
+            List::Mined => self.block.entries,
+            List::Pending => self.pending,
+        };
+        let whose = || match block {
+            Some(height) => format!("entry {place} of block {height}"),
+            None => format!("pending entry {place}"),
+        };
+        if let Some(name) = self.entry.missing() {
+            self.block.broken = true;
+            self.warn(Code::EntryFieldMissing, offset, block, || format!("{} lacks {name}", whose()));
+            return;
+        }
+        if let Some(name) = self.entry.not_text() {
+            self.warn(Code::EntryFieldType, offset, block, || {
+                format!("the field {name} of {} is no text", whose())
+            });
+        }
+        if self.entry.metadata_is_odd() {
+            self.warn(Code::EntryMetadataType, offset, block, || {
+                format!("the metadata of {} is not an object", whose())
+            });
+        }
+        if let Some((name, count)) = self.entry.unknown() {
+            let name = name.to_owned();
+            self.warn(Code::UnknownEntryField, offset, block, || match count {
+                1 => format!("{} has the unknown field {name}", whose()),
+                _ => format!("{} has {count} unknown fields, the first is {name}", whose()),
+            });
+        }
+        let duplicates = self.entry.duplicates();
+        if duplicates > 0 {
+            self.warn(Code::DuplicateKey, offset, block, || {
+                format!("{} has {duplicates} key(s) more than once", whose())
+            });
+        }
+        self.note_facts(offset, block);
+        let (signed, copies_agree) = signature::check(&self.entry, &mut self.message);
+        if list == List::Mined {
+            match signed {
+                Signed::Valid => self.signatures.valid += 1,
+                Signed::Forged => self.signatures.forged += 1,
+                Signed::No | Signed::Half => self.signatures.unsigned += 1,
+            }
+        }
+        match signed {
+            Signed::Forged => self.warn(Code::SignatureForged, offset, block, || {
+                format!("the signature of {} does not verify", whose())
+            }),
+            Signed::Half => self.warn(Code::SignatureIncomplete, offset, block, || {
+                format!("{} has only half a signature", whose())
+            }),
+            Signed::No | Signed::Valid => {}
+        }
+        if !copies_agree {
+            self.warn(Code::SignatureFieldsDisagree, offset, block, || {
+                format!("{} shows another signature than the one in its metadata", whose())
+            });
+        }
+    }
+
+    fn note_facts(&mut self, offset: u64, block: Option<u64>) {
+        let facts = self.entry.facts();
+        if facts.overflows && !std::mem::replace(&mut self.noted.overflow, true) {
+            self.warn(Code::NumberOverflow, offset, block, || {
+                "a number is beyond the range of a double".to_owned()
+            });
+        }
+        if facts.lone_surrogates && !std::mem::replace(&mut self.noted.surrogate, true) {
+            self.warn(Code::LoneSurrogate, offset, block, || {
+                "a string holds half a surrogate pair".to_owned()
+            });
+        }
+        if facts.deepest >= DEEP && !std::mem::replace(&mut self.noted.deep, true) {
+            self.warn(Code::DeepNesting, offset, block, || {
+                format!("a value is nested {} levels deep", facts.deepest)
+            });
+        }
+    }
+
+    fn conclude(&mut self) {
+        if self.state == State::Dead {
+            return;
+        }
+        if self.state == State::Start {
+            self.findings
+                .push(Finding::new(Code::JsonEmpty, "the file holds nothing but white space").at(0));
+            return;
+        }
+        if self.state != State::End {
+            let end = self.base + self.buffer.len() as u64;
+            self.findings
+                .push(Finding::new(Code::JsonTruncated, "the JSON ends before its last bracket").at(end));
+            return;
+        }
+        if !self.chain_seen {
+            self.findings
+                .push(Finding::new(Code::ShapeChainMissing, "the file has no chain"));
+            return;
+        }
+        self.chain.finish(&self.options, &mut self.findings);
+        if self.pending > 0 {
+            self.findings.push(Finding::new(
+                Code::PendingEntries,
+                format!("{} entries are not mined yet", self.pending),
+            ));
+        }
+        for finding in self.registry.finish(self.chain.height) {
+            self.findings.push(finding);
+        }
+    }
+}
+
+impl Content for Scanner {
+    fn push(&mut self, bytes: &[u8]) {
+        if self.state == State::Dead {
+            return;
+        }
+        if self.position > 0 {
+            self.buffer.drain(..self.position);
+            self.base += self.position as u64;
+            self.position = 0;
+        }
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= self.need.min(self.options.limits.entry_bytes + 1) {
+            self.run();
+        }
+    }
+
+    fn finish(mut self: Box<Self>, complete: bool) -> Summary {
+        self.run();
+        if complete {
+            self.conclude();
+        }
+        let unfinished = !matches!(self.state, State::End | State::Dead);
+        Summary {
+            recognised: self.chain.height > 0 || !matches!(self.state, State::Start | State::Dead),
+            unfinished,
+            blocks: self.chain.height,
+            entries: self.chain.entries,
+            pending_entries: self.pending,
+            head: self.chain.head,
+            genesis: self.chain.genesis,
+            head_time: self.chain.head_time,
+            signatures: self.signatures,
+            samples: self.chain.samples,
+            findings: self.findings,
+        }
+    }
+}
