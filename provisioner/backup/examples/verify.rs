@@ -1,7 +1,11 @@
 //! Verifies one file: `verify PATH [KEY_FILE]` prints the verdict as JSON and exits with 0 (intact), 3 (suspect),
 //! 4 (rejected) or 1 (could not be checked).
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this example is a command")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this example is a command"
+)]
 
 use std::error::Error;
 use std::fs::File;

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::code::Code;
 
 /// How much a finding weighs. The heaviest one decides the verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
     /// Worth knowing; does not change the verdict.
@@ -120,7 +122,9 @@ impl Findings {
     }
 
     pub(crate) fn has_error(&self) -> bool {
-        self.kept.iter().any(|finding| finding.severity == Severity::Error)
+        self.kept
+            .iter()
+            .any(|finding| finding.severity == Severity::Error)
     }
 
     pub(crate) fn append(&mut self, other: Self) {
@@ -132,7 +136,8 @@ impl Findings {
 
     /// The findings, heaviest first and otherwise in the order they were made, and how many of each code were left out.
     pub(crate) fn into_parts(mut self) -> (Vec<Finding>, BTreeMap<Code, u64>) {
-        self.kept.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        self.kept
+            .sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         for finding in &self.kept {
             if let Some(seen) = self.seen.get_mut(&finding.code) {
                 *seen -= 1;

@@ -78,7 +78,12 @@ impl Gunzip {
     }
 
     /// Takes the next bytes and hands what they decompress to to `sink`.
-    pub(crate) fn push(&mut self, mut bytes: &[u8], findings: &mut Findings, sink: &mut dyn FnMut(&[u8])) {
+    pub(crate) fn push(
+        &mut self,
+        mut bytes: &[u8],
+        findings: &mut Findings,
+        sink: &mut dyn FnMut(&[u8]),
+    ) {
         while !bytes.is_empty() {
             let taken = match &mut self.state {
                 State::Header(_) => self.header(bytes, findings),
@@ -97,16 +102,27 @@ impl Gunzip {
     pub(crate) fn finish(&mut self, findings: &mut Findings) -> bool {
         match &self.state {
             State::Header(_) | State::Body | State::Trailer(_) => {
-                self.fail(findings, Code::GzipTruncated, "the gzip data ends in the middle of a member");
+                self.fail(
+                    findings,
+                    Code::GzipTruncated,
+                    "the gzip data ends in the middle of a member",
+                );
             }
             State::Between(seen) if !seen.is_empty() => {
-                self.fail(findings, Code::GzipTrailingData, "one byte follows the last gzip member");
+                self.fail(
+                    findings,
+                    Code::GzipTrailingData,
+                    "one byte follows the last gzip member",
+                );
                 self.state = State::Trailing;
             }
             _ => {}
         }
         if self.padding {
-            findings.push(Finding::new(Code::GzipZeroPadding, "zero bytes follow the last gzip member"));
+            findings.push(Finding::new(
+                Code::GzipZeroPadding,
+                "zero bytes follow the last gzip member",
+            ));
         }
         !self.is_broken()
     }
@@ -124,7 +140,11 @@ impl Gunzip {
             Parsed::Done(header) => {
                 if header.notable {
                     findings.push(
-                        Finding::new(Code::GzipHeaderFields, "a gzip header carries an extra field or a comment").at(self.position),
+                        Finding::new(
+                            Code::GzipHeaderFields,
+                            "a gzip header carries an extra field or a comment",
+                        )
+                        .at(self.position),
                     );
                 }
                 self.inflate.reset(false);
@@ -134,13 +154,21 @@ impl Gunzip {
                 self.state = State::Body;
                 if self.members > self.limits.gzip_members {
                     let most = self.limits.gzip_members;
-                    self.fail(findings, Code::LimitGzipMembers, format!("more than {most} gzip members"));
+                    self.fail(
+                        findings,
+                        Code::LimitGzipMembers,
+                        format!("more than {most} gzip members"),
+                    );
                 }
                 header.length - before
             }
             Parsed::More if collected.len() > self.limits.gzip_header_bytes => {
                 let most = self.limits.gzip_header_bytes;
-                self.fail(findings, Code::LimitGzipHeader, format!("a gzip header exceeds {most} bytes"));
+                self.fail(
+                    findings,
+                    Code::LimitGzipHeader,
+                    format!("a gzip header exceeds {most} bytes"),
+                );
                 take
             }
             Parsed::More => {
@@ -154,11 +182,18 @@ impl Gunzip {
         }
     }
 
-    fn body(&mut self, bytes: &[u8], findings: &mut Findings, sink: &mut dyn FnMut(&[u8])) -> usize {
+    fn body(
+        &mut self,
+        bytes: &[u8],
+        findings: &mut Findings,
+        sink: &mut dyn FnMut(&[u8]),
+    ) -> usize {
         let mut taken = 0;
         loop {
             let (in_before, out_before) = (self.inflate.total_in(), self.inflate.total_out());
-            let status = self.inflate.decompress(&bytes[taken..], &mut self.output, FlushDecompress::None);
+            let status =
+                self.inflate
+                    .decompress(&bytes[taken..], &mut self.output, FlushDecompress::None);
             let read = (self.inflate.total_in() - in_before) as usize;
             let written = (self.inflate.total_out() - out_before) as usize;
             taken += read;
@@ -171,11 +206,16 @@ impl Gunzip {
             }
             if self.produced > self.limits.plain_bytes {
                 let most = self.limits.plain_bytes;
-                self.fail(findings, Code::LimitPlainSize, format!("the decompressed text exceeds {most} bytes"));
+                self.fail(
+                    findings,
+                    Code::LimitPlainSize,
+                    format!("the decompressed text exceeds {most} bytes"),
+                );
                 return taken;
             }
             let stored = self.consumed + taken as u64;
-            if self.produced > self.limits.ratio_grace && self.produced / self.limits.ratio > stored {
+            if self.produced > self.limits.ratio_grace && self.produced / self.limits.ratio > stored
+            {
                 let ratio = self.limits.ratio;
                 self.fail(
                     findings,
@@ -197,7 +237,11 @@ impl Gunzip {
                 }
                 Err(_) => {
                     self.position += taken as u64;
-                    self.fail(findings, Code::GzipDataCorrupt, "the compressed data is damaged");
+                    self.fail(
+                        findings,
+                        Code::GzipDataCorrupt,
+                        "the compressed data is damaged",
+                    );
                     self.position -= taken as u64;
                     return taken;
                 }
@@ -217,10 +261,18 @@ impl Gunzip {
         let [a, b, c, d, e, f, g, h] = trailer;
         let crc = std::mem::take(&mut self.crc).finalize();
         if u32::from_le_bytes([a, b, c, d]) != crc {
-            self.fail(findings, Code::GzipChecksumMismatch, "the CRC-32 of a gzip member is wrong");
+            self.fail(
+                findings,
+                Code::GzipChecksumMismatch,
+                "the CRC-32 of a gzip member is wrong",
+            );
         } else if u32::from_le_bytes([e, f, g, h]) != self.member_bytes as u32 {
             // RFC 1952 stores the length modulo 2^32.
-            self.fail(findings, Code::GzipLengthMismatch, "the length of a gzip member is wrong");
+            self.fail(
+                findings,
+                Code::GzipLengthMismatch,
+                "the length of a gzip member is wrong",
+            );
         } else {
             self.state = State::Between(Vec::new());
         }
@@ -247,7 +299,11 @@ impl Gunzip {
             return 1;
         }
         findings.push(
-            Finding::new(Code::GzipTrailingData, "bytes that are not gzip follow the last gzip member").at(self.position),
+            Finding::new(
+                Code::GzipTrailingData,
+                "bytes that are not gzip follow the last gzip member",
+            )
+            .at(self.position),
         );
         self.state = State::Trailing;
         1
@@ -272,14 +328,23 @@ impl Header {
             return Parsed::More;
         };
         if fixed[..2] != [0x1f, 0x8b] {
-            return Parsed::Bad(Code::GzipHeaderInvalid, "a gzip member does not begin like one");
+            return Parsed::Bad(
+                Code::GzipHeaderInvalid,
+                "a gzip member does not begin like one",
+            );
         }
         if fixed[2] != 8 {
-            return Parsed::Bad(Code::GzipMethodUnknown, "a gzip header names an unknown compression method");
+            return Parsed::Bad(
+                Code::GzipMethodUnknown,
+                "a gzip header names an unknown compression method",
+            );
         }
         let flags = fixed[3];
         if flags & RESERVED != 0 {
-            return Parsed::Bad(Code::GzipReservedFlags, "a gzip header sets reserved flag bits");
+            return Parsed::Bad(
+                Code::GzipReservedFlags,
+                "a gzip header sets reserved flag bits",
+            );
         }
         let mut at = 10;
         if flags & FEXTRA != 0 {
@@ -290,18 +355,26 @@ impl Header {
         }
         for flag in [FNAME, FCOMMENT] {
             if flags & flag != 0 {
-                let Some(length) = bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| byte == 0)) else {
+                let Some(length) = bytes
+                    .get(at..)
+                    .and_then(|rest| rest.iter().position(|&byte| byte == 0))
+                else {
                     return Parsed::More;
                 };
                 at += length + 1;
             }
         }
         if flags & FHCRC != 0 {
-            let (Some(covered), Some(&low), Some(&high)) = (bytes.get(..at), bytes.get(at), bytes.get(at + 1)) else {
+            let (Some(covered), Some(&low), Some(&high)) =
+                (bytes.get(..at), bytes.get(at), bytes.get(at + 1))
+            else {
                 return Parsed::More;
             };
             if u16::from_le_bytes([low, high]) != crc32fast::hash(covered) as u16 {
-                return Parsed::Bad(Code::GzipHeaderChecksumMismatch, "the CRC-16 of a gzip header is wrong");
+                return Parsed::Bad(
+                    Code::GzipHeaderChecksumMismatch,
+                    "the CRC-16 of a gzip header is wrong",
+                );
             }
             at += 2;
         }

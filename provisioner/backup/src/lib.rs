@@ -27,7 +27,9 @@ mod verify;
 mod witness;
 
 pub use code::Code;
-pub use crypt::{DecryptError, Decryptor, EncryptError, Encrypted, Encryptor, MARK as ENCRYPTION_MARK, Plaintext};
+pub use crypt::{
+    DecryptError, Decryptor, EncryptError, Encrypted, Encryptor, MARK as ENCRYPTION_MARK, Plaintext,
+};
 pub use error::Error;
 pub use finding::{Finding, Severity};
 pub use formats::Application;

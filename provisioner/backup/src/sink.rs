@@ -95,7 +95,10 @@ impl Worker {
     }
 
     fn hand_over(&mut self) {
-        let next = self.empty.try_recv().unwrap_or_else(|_| Vec::with_capacity(PIECE));
+        let next = self
+            .empty
+            .try_recv()
+            .unwrap_or_else(|_| Vec::with_capacity(PIECE));
         let piece = std::mem::replace(&mut self.piece, next);
         // Fails only when the thread has ended, which `finish` reports.
         let _ = self.full.send(piece);

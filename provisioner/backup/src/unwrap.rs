@@ -93,8 +93,10 @@ impl Unwrap {
                 self.plain_bytes += bytes.len() as u64;
                 if self.plain_bytes > self.limits.plain_bytes {
                     let most = self.limits.plain_bytes;
-                    self.findings
-                        .push(Finding::new(Code::LimitPlainSize, format!("the text exceeds {most} bytes")));
+                    self.findings.push(Finding::new(
+                        Code::LimitPlainSize,
+                        format!("the text exceeds {most} bytes"),
+                    ));
                     *layer = Layer::Refused;
                     return;
                 }
@@ -146,7 +148,10 @@ impl Unwrap {
                 self.findings.push(
                     Finding::new(
                         Code::EncryptionVersionUnknown,
-                        format!("the text is marked {}", String::from_utf8_lossy(&version).escape_debug()),
+                        format!(
+                            "the text is marked {}",
+                            String::from_utf8_lossy(&version).escape_debug()
+                        ),
                     )
                     .at(at as u64),
                 );
@@ -155,7 +160,11 @@ impl Unwrap {
             Found::Enc(at) => {
                 if at > 0 {
                     self.findings.push(
-                        Finding::new(Code::EncryptionLeadingData, format!("{at} bytes stand before the ENC:1: mark")).at(0),
+                        Finding::new(
+                            Code::EncryptionLeadingData,
+                            format!("{at} bytes stand before the ENC:1: mark"),
+                        )
+                        .at(0),
                     );
                 }
                 let Some(passphrase) = self.passphrase.clone() else {
@@ -163,7 +172,10 @@ impl Unwrap {
                     return Layer::Refused;
                 };
                 Layer::Enc {
-                    decryptor: Some(Box::new(Decryptor::new(passphrase, (at + MARK.len()) as u64))),
+                    decryptor: Some(Box::new(Decryptor::new(
+                        passphrase,
+                        (at + MARK.len()) as u64,
+                    ))),
                     inner: Box::new(Layer::Unknown(Vec::new())),
                     failed: None,
                 }
@@ -232,11 +244,21 @@ impl Unwrap {
         if let Some(decryptor) = decryptor {
             if let Some(offset) = decryptor.garbage() {
                 outer.push(
-                    Finding::new(Code::EncryptionGarbage, "characters that are not base64 are mixed in").at(offset),
+                    Finding::new(
+                        Code::EncryptionGarbage,
+                        "characters that are not base64 are mixed in",
+                    )
+                    .at(offset),
                 );
             }
             if let Some(offset) = decryptor.trailing() {
-                outer.push(Finding::new(Code::EncryptionTrailingData, "something follows the encrypted text").at(offset));
+                outer.push(
+                    Finding::new(
+                        Code::EncryptionTrailingData,
+                        "something follows the encrypted text",
+                    )
+                    .at(offset),
+                );
             }
             error = error.or(decryptor.finish().err());
         }
@@ -262,12 +284,22 @@ impl Unwrap {
         };
         if let Some(error) = error {
             // Findings about text nobody vouches for would be somebody else's words.
-            let leading = std::mem::replace(&mut self.findings, Findings::new(self.limits.findings_per_code));
+            let leading = std::mem::replace(
+                &mut self.findings,
+                Findings::new(self.limits.findings_per_code),
+            );
             self.findings = leading.only(Code::EncryptionLeadingData);
             match error {
-                DecryptError::Base64 => outer.push(Finding::new(Code::EncryptionBase64Invalid, error.to_string())),
-                DecryptError::TooShort => outer.push(Finding::new(Code::EncryptionTruncated, error.to_string())),
-                DecryptError::TooLong => outer.push(Finding::new(Code::LimitPlainSize, error.to_string())),
+                DecryptError::Base64 => outer.push(Finding::new(
+                    Code::EncryptionBase64Invalid,
+                    error.to_string(),
+                )),
+                DecryptError::TooShort => {
+                    outer.push(Finding::new(Code::EncryptionTruncated, error.to_string()))
+                }
+                DecryptError::TooLong => {
+                    outer.push(Finding::new(Code::LimitPlainSize, error.to_string()))
+                }
                 // Said by the caller, who knows what the content looked like.
                 DecryptError::Authentication | DecryptError::NotEncrypted => {}
             }
@@ -289,14 +321,21 @@ enum Found {
 
 /// What an object is, from its first bytes; `None` when more are needed.
 fn recognise(head: &[u8], all: bool) -> Option<Found> {
-    let start = head.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    let start = head
+        .iter()
+        .take_while(|byte| byte.is_ascii_whitespace())
+        .count();
     let Some(&first) = head.get(start) else {
         // Nothing but white space so far: JSON would allow any amount of it.
         return (all || head.len() > LOOK_FOR_MARK).then_some(Found::Plain);
     };
     if start == 0 && first == GZIP[0] {
         return match head.get(1) {
-            Some(&second) => Some(if second == GZIP[1] { Found::Gzip } else { Found::Plain }),
+            Some(&second) => Some(if second == GZIP[1] {
+                Found::Gzip
+            } else {
+                Found::Plain
+            }),
             None => all.then_some(Found::Plain),
         };
     }
@@ -310,6 +349,8 @@ fn recognise(head: &[u8], all: bool) -> Option<Found> {
     if !all && head.len() < LOOK_FOR_MARK + MARK.len() {
         return None;
     }
-    let other = window.windows(ANY_MARK.len()).position(|part| part == ANY_MARK);
+    let other = window
+        .windows(ANY_MARK.len())
+        .position(|part| part == ANY_MARK);
     Some(other.map_or(Found::Plain, Found::OtherEnc))
 }

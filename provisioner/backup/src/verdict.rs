@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::{Code, Finding, Severity};
 
 /// The word for a backup as a whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Word {
     /// Everything that can be checked was checked and holds.
@@ -125,7 +127,8 @@ impl Verdict {
     /// Adds findings made elsewhere (metadata, lineage) and concludes again.
     pub fn extend(&mut self, findings: impl IntoIterator<Item = Finding>) {
         self.findings.extend(findings);
-        self.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        self.findings
+            .sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         self.verdict = Word::of(&self.findings);
     }
 }

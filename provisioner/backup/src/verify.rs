@@ -96,7 +96,10 @@ impl Verifier {
         if self.over {
             findings.push(Finding::new(
                 Code::LimitStoredSize,
-                format!("the object exceeds {} bytes", self.options.limits.stored_bytes),
+                format!(
+                    "the object exceeds {} bytes",
+                    self.options.limits.stored_bytes
+                ),
             ));
         }
         check_pin(&self.options, &sha256, self.bytes, &summary, &mut findings);
@@ -140,24 +143,39 @@ impl Verifier {
     }
 }
 
-fn check_pin(options: &Options, sha256: &str, bytes: u64, summary: &Summary, findings: &mut Findings) {
+fn check_pin(
+    options: &Options,
+    sha256: &str,
+    bytes: u64,
+    summary: &Summary,
+    findings: &mut Findings,
+) {
     let pin = &options.pin;
     if let Some(expected) = &pin.sha256
         && !expected.eq_ignore_ascii_case(sha256)
     {
-        findings.push(Finding::new(Code::PinMismatch, format!("the object has the SHA-256 {sha256}, pinned is {expected}")));
+        findings.push(Finding::new(
+            Code::PinMismatch,
+            format!("the object has the SHA-256 {sha256}, pinned is {expected}"),
+        ));
     }
     if let Some(expected) = pin.bytes
         && expected != bytes
     {
-        findings.push(Finding::new(Code::PinMismatch, format!("the object has {bytes} bytes, pinned are {expected}")));
+        findings.push(Finding::new(
+            Code::PinMismatch,
+            format!("the object has {bytes} bytes, pinned are {expected}"),
+        ));
     }
     if let Some(expected) = pin.blocks
         && expected != summary.blocks
     {
         findings.push(Finding::new(
             Code::PinMismatch,
-            format!("the chain has {} blocks, pinned are {expected}", summary.blocks),
+            format!(
+                "the chain has {} blocks, pinned are {expected}",
+                summary.blocks
+            ),
         ));
     }
 }
@@ -171,11 +189,20 @@ fn say_why_unauthenticated(ending: &Ending, summary: &Summary, findings: &mut Fi
     let readable = ending.inner_known || summary.recognised;
     let stops = summary.unfinished && !ending.inner_broken;
     findings.push(if !readable {
-        Finding::new(Code::EncryptionWrongKey, "the tag does not match and nothing readable comes out")
+        Finding::new(
+            Code::EncryptionWrongKey,
+            "the tag does not match and nothing readable comes out",
+        )
     } else if stops {
-        Finding::new(Code::EncryptionTruncated, "the tag does not match and the text stops in the middle")
+        Finding::new(
+            Code::EncryptionTruncated,
+            "the tag does not match and the text stops in the middle",
+        )
     } else {
-        Finding::new(Code::EncryptionTampered, "the tag does not match although the key fits")
+        Finding::new(
+            Code::EncryptionTampered,
+            "the tag does not match although the key fits",
+        )
     });
 }
 

@@ -43,7 +43,11 @@ impl Witness {
         (known != hash).then(|| {
             Finding::new(
                 Code::WitnessFork,
-                format!("block {height} is {}, the witness knows {}", hex::encode(hash), hex::encode(known)),
+                format!(
+                    "block {height} is {}, the witness knows {}",
+                    hex::encode(hash),
+                    hex::encode(known)
+                ),
             )
             .in_block(height)
         })
@@ -105,7 +109,8 @@ impl Samples {
         if self.taken.len() == Self::MOST {
             self.stride *= 2;
             let stride = self.stride;
-            self.taken.retain(|(height, _)| height.is_multiple_of(stride));
+            self.taken
+                .retain(|(height, _)| height.is_multiple_of(stride));
             if !height.is_multiple_of(stride) {
                 return;
             }

@@ -70,8 +70,13 @@ impl Decoder {
             self.position += 1;
             rest = &rest[1..];
         }
-        if let Some(index) = rest.iter().position(|byte| !matches!(byte, b'\n' | b'\r' | b' ' | b'\t')) {
-            self.oddities.trailing.get_or_insert(self.position + index as u64);
+        if let Some(index) = rest
+            .iter()
+            .position(|byte| !matches!(byte, b'\n' | b'\r' | b' ' | b'\t'))
+        {
+            self.oddities
+                .trailing
+                .get_or_insert(self.position + index as u64);
         }
         self.position += rest.len() as u64;
         Ok(())
@@ -103,7 +108,12 @@ impl Decoder {
                     let mark = out.len();
                     decode(&self.quad, out)?;
                     // Bits behind the last byte decode to nothing: another place to hide in.
-                    if LENIENT.encode(&out[mark..]).trim_end_matches('=').as_bytes() != self.quad {
+                    if LENIENT
+                        .encode(&out[mark..])
+                        .trim_end_matches('=')
+                        .as_bytes()
+                        != self.quad
+                    {
                         self.oddities.garbage.get_or_insert(self.position);
                     }
                     self.quad.clear();
@@ -125,14 +135,20 @@ impl Decoder {
 
     /// Ends the text.
     pub(super) fn finish(&self) -> Result<(), Incomplete> {
-        if self.ended || self.quad.is_empty() { Ok(()) } else { Err(Incomplete) }
+        if self.ended || self.quad.is_empty() {
+            Ok(())
+        } else {
+            Err(Incomplete)
+        }
     }
 }
 
 fn decode(text: &[u8], out: &mut Vec<u8>) -> Result<(), Incomplete> {
     let mark = out.len();
     out.resize(mark + text.len() / 4 * 3 + 3, 0);
-    let written = LENIENT.decode_slice(text, &mut out[mark..]).map_err(|_| Incomplete)?;
+    let written = LENIENT
+        .decode_slice(text, &mut out[mark..])
+        .map_err(|_| Incomplete)?;
     out.truncate(mark + written);
     Ok(())
 }

@@ -109,7 +109,11 @@ impl Decryptor {
         let (Some(gcm), Ok(tag)) = (self.gcm, <[u8; TAG_BYTES]>::try_from(self.held)) else {
             return Err(DecryptError::TooShort);
         };
-        if equal(&gcm.tag(), &tag) { Ok(()) } else { Err(DecryptError::Authentication) }
+        if equal(&gcm.tag(), &tag) {
+            Ok(())
+        } else {
+            Err(DecryptError::Authentication)
+        }
     }
 
     /// Position of the first character that is neither base64 nor a line break.
@@ -177,7 +181,10 @@ impl<R: Read> Plaintext<R> {
         match &mut self.state {
             Layer::Unknown(head) => {
                 head.extend_from_slice(piece);
-                let start = head.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+                let start = head
+                    .iter()
+                    .take_while(|byte| byte.is_ascii_whitespace())
+                    .count();
                 let inner = &head[start..];
                 let could_be = MARK.starts_with(&inner[..inner.len().min(MARK.len())]);
                 if could_be && inner.len() < MARK.len() && count > 0 && head.len() < PIECE {
@@ -186,11 +193,16 @@ impl<R: Read> Plaintext<R> {
                 let head = std::mem::take(head);
                 if could_be && head.len() - start >= MARK.len() {
                     let passphrase = self.passphrase.clone().ok_or_else(|| {
-                        io::Error::new(io::ErrorKind::PermissionDenied, "the object is encrypted and no key was given")
+                        io::Error::new(
+                            io::ErrorKind::PermissionDenied,
+                            "the object is encrypted and no key was given",
+                        )
                     })?;
                     let begin = start + MARK.len();
                     let mut decryptor = Decryptor::new(passphrase, begin as u64);
-                    decryptor.push(&head[begin..], &mut self.ready).map_err(invalid)?;
+                    decryptor
+                        .push(&head[begin..], &mut self.ready)
+                        .map_err(invalid)?;
                     self.state = Layer::Encrypted(Some(Box::new(decryptor)));
                 } else {
                     self.ready = head;
@@ -208,7 +220,9 @@ impl<R: Read> Plaintext<R> {
                     None => return Err(invalid(DecryptError::Authentication)),
                 }
             }
-            Layer::Encrypted(Some(decryptor)) => decryptor.push(piece, &mut self.ready).map_err(invalid)?,
+            Layer::Encrypted(Some(decryptor)) => {
+                decryptor.push(piece, &mut self.ready).map_err(invalid)?
+            }
             Layer::Encrypted(None) => return Err(invalid(DecryptError::Authentication)),
             Layer::Done => {}
         }

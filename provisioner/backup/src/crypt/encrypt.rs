@@ -85,7 +85,11 @@ impl Encryptor {
 
     /// Ends the text: appends what is left and the authentication tag.
     pub fn finish(self, out: &mut Vec<u8>) {
-        let Self { gcm, mut pending, started } = self;
+        let Self {
+            gcm,
+            mut pending,
+            started,
+        } = self;
         if !started {
             out.extend_from_slice(MARK);
         }

@@ -82,7 +82,8 @@ impl Gcm {
     fn authenticate(&mut self, mut ciphertext: &[u8]) {
         if self.partial_len > 0 {
             let take = ciphertext.len().min(16 - self.partial_len);
-            self.partial[self.partial_len..self.partial_len + take].copy_from_slice(&ciphertext[..take]);
+            self.partial[self.partial_len..self.partial_len + take]
+                .copy_from_slice(&ciphertext[..take]);
             self.partial_len += take;
             ciphertext = &ciphertext[take..];
             if self.partial_len < 16 {
@@ -114,6 +115,9 @@ impl Gcm {
 
 /// Compares in time that does not depend on where the tags differ.
 pub(super) fn equal(left: &[u8; TAG_BYTES], right: &[u8; TAG_BYTES]) -> bool {
-    let difference = left.iter().zip(right).fold(0_u8, |all, (left, right)| all | (left ^ right));
+    let difference = left
+        .iter()
+        .zip(right)
+        .fold(0_u8, |all, (left, right)| all | (left ^ right));
     std::hint::black_box(difference) == 0
 }

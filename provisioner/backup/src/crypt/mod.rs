@@ -4,6 +4,8 @@ mod base64_stream;
 mod decrypt;
 mod encrypt;
 mod gcm;
+#[cfg(test)]
+mod tests;
 
 pub use decrypt::{DecryptError, Decryptor, Plaintext};
 pub use encrypt::{EncryptError, Encrypted, Encryptor};
@@ -27,6 +29,11 @@ const ITERATIONS: u32 = 1_000_000;
 /// The key of one message. Takes some tenths of a second by design.
 fn derive(passphrase: &SecretString, salt: &[u8; SALT_BYTES]) -> Zeroizing<[u8; gcm::KEY_BYTES]> {
     let mut key = Zeroizing::new([0_u8; gcm::KEY_BYTES]);
-    pbkdf2_hmac::<Sha256>(passphrase.expose_secret().as_bytes(), salt, ITERATIONS, &mut *key);
+    pbkdf2_hmac::<Sha256>(
+        passphrase.expose_secret().as_bytes(),
+        salt,
+        ITERATIONS,
+        &mut *key,
+    );
     key
 }

@@ -120,7 +120,11 @@ impl Canonical {
                 },
             };
             if self.out.len() > self.limits.canonical_bytes {
-                return Err(Fault::new(Code::LimitCanonicalSize, at, self.canonical_limit()));
+                return Err(Fault::new(
+                    Code::LimitCanonicalSize,
+                    at,
+                    self.canonical_limit(),
+                ));
             }
             match self.climb(input, after)? {
                 Climb::Finished(end) => return Ok(Scan::Done(end)),
@@ -131,9 +135,18 @@ impl Canonical {
     }
 
     /// Reads a string key at `start` for the caller's own use: its code points go to `decoded`.
-    pub(super) fn bare_key(&mut self, input: &[u8], start: usize, decoded: &mut Vec<u8>) -> Result<Scan, Fault> {
+    pub(super) fn bare_key(
+        &mut self,
+        input: &[u8],
+        start: usize,
+        decoded: &mut Vec<u8>,
+    ) -> Result<Scan, Fault> {
         if input.get(start).is_some_and(|&byte| byte != b'"') {
-            return Err(Fault::new(Code::JsonInvalid, start, "a key in double quotes is expected"));
+            return Err(Fault::new(
+                Code::JsonInvalid,
+                start,
+                "a key in double quotes is expected",
+            ));
         }
         if start >= input.len() {
             return Ok(Scan::More);
@@ -150,7 +163,10 @@ impl Canonical {
     }
 
     fn canonical_limit(&self) -> String {
-        format!("the canonical text of an entry exceeds {} bytes", self.limits.canonical_bytes)
+        format!(
+            "the canonical text of an entry exceeds {} bytes",
+            self.limits.canonical_bytes
+        )
     }
 
     fn open(&mut self, object: bool, at: usize) -> Result<(), Fault> {
@@ -158,7 +174,10 @@ impl Canonical {
             return Err(Fault::new(
                 Code::LimitDepth,
                 at,
-                format!("a value is nested more than {} levels deep", self.limits.depth),
+                format!(
+                    "a value is nested more than {} levels deep",
+                    self.limits.depth
+                ),
             ));
         }
         self.out.push(if object { b'{' } else { b'[' });
@@ -178,12 +197,24 @@ impl Canonical {
         match input.get(start) {
             None => return Ok(Scan::More),
             Some(b'"') => {}
-            Some(_) => return Err(Fault::new(Code::JsonInvalid, start, "a key in double quotes is expected")),
+            Some(_) => {
+                return Err(Fault::new(
+                    Code::JsonInvalid,
+                    start,
+                    "a key in double quotes is expected",
+                ));
+            }
         }
         let key_start = self.keys.len();
         let text_start = self.out.len();
         let mut facts = StringFacts::default();
-        let end = match text::read(input, start, &mut self.out, Some(&mut self.keys), &mut facts)? {
+        let end = match text::read(
+            input,
+            start,
+            &mut self.out,
+            Some(&mut self.keys),
+            &mut facts,
+        )? {
             Scan::Done(end) => end,
             Scan::More => return Ok(Scan::More),
         };
@@ -206,13 +237,12 @@ impl Canonical {
             text_start: offset(text_start, start)?,
             text_end: 0,
         };
-        if let Some(frame) = self.stack.last_mut() {
-            if self.members.len() > frame.members_start
-                && let Some(previous) = self.members.last()
-            {
-                let previous = &self.keys[previous.key_start as usize..previous.key_end as usize];
-                frame.sorted &= previous < &self.keys[key_start..];
-            }
+        if let Some(frame) = self.stack.last_mut()
+            && self.members.len() > frame.members_start
+            && let Some(previous) = self.members.last()
+        {
+            let previous = &self.keys[previous.key_start as usize..previous.key_end as usize];
+            frame.sorted &= previous < &self.keys[key_start..];
         }
         self.members.push(member);
         Ok(Scan::Done(next))
@@ -251,7 +281,13 @@ impl Canonical {
                     self.close(at)?;
                     at += 1;
                 }
-                (Some(_), _) => return Err(Fault::new(Code::JsonInvalid, at, "a comma or a closing bracket is expected")),
+                (Some(_), _) => {
+                    return Err(Fault::new(
+                        Code::JsonInvalid,
+                        at,
+                        "a comma or a closing bracket is expected",
+                    ));
+                }
             }
         }
     }
@@ -278,7 +314,10 @@ impl Canonical {
             return Err(Fault::new(
                 Code::LimitWork,
                 at,
-                format!("ordering the keys of an entry moves more than {} bytes", self.limits.sort_bytes),
+                format!(
+                    "ordering the keys of an entry moves more than {} bytes",
+                    self.limits.sort_bytes
+                ),
             ));
         }
         let members = &self.members[frame.members_start..];
@@ -290,7 +329,8 @@ impl Canonical {
         self.order.clear();
         self.order.extend(0..offset(members.len(), at)?);
         // The index breaks ties, so the last of equal keys comes last without a stable (allocating) sort.
-        self.order.sort_unstable_by(|&left, &right| key(left).cmp(key(right)).then(left.cmp(&right)));
+        self.order
+            .sort_unstable_by(|&left, &right| key(left).cmp(key(right)).then(left.cmp(&right)));
         self.scratch.clear();
         let mut separate = false;
         for (place, &index) in self.order.iter().enumerate() {
@@ -345,7 +385,12 @@ impl Canonical {
     }
 
     fn number(&mut self, input: &[u8], start: usize) -> Result<Scan, Fault> {
-        let digits_from = |from: usize| input[from.min(input.len())..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let digits_from = |from: usize| {
+            input[from.min(input.len())..]
+                .iter()
+                .take_while(|byte| byte.is_ascii_digit())
+                .count()
+        };
         let whole_start = start + usize::from(input[start] == b'-');
         let whole = match input.get(whole_start) {
             None => return Ok(Scan::More),
@@ -354,7 +399,11 @@ impl Canonical {
             Some(_) => digits_from(whole_start),
         };
         if whole == 0 {
-            return Err(Fault::new(Code::JsonInvalid, start, "a number lacks its digits"));
+            return Err(Fault::new(
+                Code::JsonInvalid,
+                start,
+                "a number lacks its digits",
+            ));
         }
         let mut end = whole_start + whole;
         let mut float = false;
@@ -364,7 +413,11 @@ impl Canonical {
                 return Ok(Scan::More);
             }
             if fraction == 0 {
-                return Err(Fault::new(Code::JsonInvalid, end, "a number ends in a point"));
+                return Err(Fault::new(
+                    Code::JsonInvalid,
+                    end,
+                    "a number ends in a point",
+                ));
             }
             end += 1 + fraction;
             float = true;
@@ -376,7 +429,11 @@ impl Canonical {
                 return Ok(Scan::More);
             }
             if exponent == 0 {
-                return Err(Fault::new(Code::JsonInvalid, end, "a number lacks the digits of its exponent"));
+                return Err(Fault::new(
+                    Code::JsonInvalid,
+                    end,
+                    "a number lacks the digits of its exponent",
+                ));
             }
             end += 1 + sign + exponent;
             float = true;
@@ -393,7 +450,8 @@ impl Canonical {
                     format!("an integer has {whole} digits, Python reads {PYTHON_INTEGER_DIGITS}"),
                 ));
             }
-            self.out.extend_from_slice(if token == b"-0" { b"0" } else { token });
+            self.out
+                .extend_from_slice(if token == b"-0" { b"0" } else { token });
             return Ok(Scan::Done(end));
         }
         let value = std::str::from_utf8(token)
@@ -432,13 +490,24 @@ pub(super) fn expect_colon(input: &[u8], at: usize) -> Result<Scan, Fault> {
         None => Ok(Scan::More),
         Some(b':') => {
             let next = skip_space(input, colon + 1);
-            Ok(if next < input.len() { Scan::Done(next) } else { Scan::More })
+            Ok(if next < input.len() {
+                Scan::Done(next)
+            } else {
+                Scan::More
+            })
         }
-        Some(_) => Err(Fault::new(Code::JsonInvalid, colon, "a colon is expected after a key")),
+        Some(_) => Err(Fault::new(
+            Code::JsonInvalid,
+            colon,
+            "a colon is expected after a key",
+        )),
     }
 }
 
 /// Python's truth of a value, from its canonical text.
 pub(super) fn is_truthy(text: &[u8]) -> bool {
-    !matches!(text, b"null" | b"false" | b"0" | b"0.0" | b"-0.0" | b"\"\"" | b"[]" | b"{}")
+    !matches!(
+        text,
+        b"null" | b"false" | b"0" | b"0.0" | b"-0.0" | b"\"\"" | b"[]" | b"{}"
+    )
 }

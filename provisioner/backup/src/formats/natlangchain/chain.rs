@@ -74,9 +74,14 @@ impl Chain {
     pub(super) fn close(&mut self, block: Block, options: &Options, findings: &mut Findings) {
         let height = self.height;
         let offset = block.offset;
-        let mut report = |code: Code, message: String| findings.push(Finding::new(code, message).in_block(height).at(offset));
+        let mut report = |code: Code, message: String| {
+            findings.push(Finding::new(code, message).in_block(height).at(offset))
+        };
         if self.hash_missing {
-            report(Code::BlockHashMissing, format!("block {} carries no hash", height.saturating_sub(1)));
+            report(
+                Code::BlockHashMissing,
+                format!("block {} carries no hash", height.saturating_sub(1)),
+            );
         }
         self.hash_missing = false;
         self.last_offset = offset;
@@ -97,12 +102,18 @@ impl Chain {
         }
         match &self.stated {
             None if height == 0 && fields.previous_hash != b"\"0\"" => {
-                report(Code::BlockLinkBroken, "the first block names a previous block".to_owned());
+                report(
+                    Code::BlockLinkBroken,
+                    "the first block names a previous block".to_owned(),
+                );
             }
             Some(stated) if stated != fields.previous_hash => {
                 report(
                     Code::BlockLinkBroken,
-                    format!("block {height} does not name the hash of block {}", height.saturating_sub(1)),
+                    format!(
+                        "block {height} does not name the hash of block {}",
+                        height.saturating_sub(1)
+                    ),
                 );
             }
             _ => {}
@@ -125,23 +136,35 @@ impl Chain {
         if height > 0 && block.entries == 0 {
             report(Code::EmptyBlock, format!("block {height} has no entries"));
         } else if height > 0 && !computed_hex.starts_with(b"\"0") && !block.broken {
-            report(Code::ProofOfWorkMissing, format!("the hash of block {height} does not begin with 0"));
+            report(
+                Code::ProofOfWorkMissing,
+                format!("the hash of block {height} does not begin with 0"),
+            );
         }
         if !fields.time.is_finite() {
-            report(Code::TimeNotFinite, format!("block {height} has the timestamp {}", fields.time));
+            report(
+                Code::TimeNotFinite,
+                format!("block {height} has the timestamp {}", fields.time),
+            );
         } else {
             if let Some(before) = self.head_time
                 && fields.time < before
             {
                 report(
                     Code::TimeBackwards,
-                    format!("block {height} is {:.0} s older than the one before it", before - fields.time),
+                    format!(
+                        "block {height} is {:.0} s older than the one before it",
+                        before - fields.time
+                    ),
                 );
             }
             if fields.time > options.now as f64 + CLOCK_TOLERANCE {
                 report(
                     Code::TimeInFuture,
-                    format!("block {height} is dated {:.0} s after the check", fields.time - options.now as f64),
+                    format!(
+                        "block {height} is dated {:.0} s after the check",
+                        fields.time - options.now as f64
+                    ),
                 );
             }
             self.head_time = Some(fields.time);
@@ -162,9 +185,12 @@ impl Chain {
         if self.hash_missing {
             let head = self.height.saturating_sub(1);
             findings.push(
-                Finding::new(Code::HeadHashMissing, format!("block {head}, the last one, carries no hash"))
-                    .in_block(head)
-                    .at(self.last_offset),
+                Finding::new(
+                    Code::HeadHashMissing,
+                    format!("block {head}, the last one, carries no hash"),
+                )
+                .in_block(head)
+                .at(self.last_offset),
             );
         }
         if self.height == 0 {
@@ -199,7 +225,10 @@ impl<'a> Fields<'a> {
             }
         }
         if !missing.is_empty() {
-            report(Code::BlockFieldMissing, format!("a block lacks {}", missing.join(", ")));
+            report(
+                Code::BlockFieldMissing,
+                format!("a block lacks {}", missing.join(", ")),
+            );
             return None;
         }
         let fields = Self {
@@ -217,7 +246,10 @@ impl<'a> Fields<'a> {
             ("hash", block.hash.as_deref().is_none_or(is_string)),
         ] {
             if !right {
-                report(Code::BlockFieldType, format!("the field {name} of a block has the wrong type"));
+                report(
+                    Code::BlockFieldType,
+                    format!("the field {name} of a block has the wrong type"),
+                );
             }
         }
         Some(fields)

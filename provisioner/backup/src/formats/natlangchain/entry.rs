@@ -33,7 +33,12 @@ pub(super) enum Field {
 }
 
 /// Fields without which the application can't load the entry, or would invent a value that no hash can match.
-const NEEDED: [Field; 4] = [Field::Author, Field::Content, Field::Intent, Field::Timestamp];
+const NEEDED: [Field; 4] = [
+    Field::Author,
+    Field::Content,
+    Field::Intent,
+    Field::Timestamp,
+];
 
 /// Reads entries one after another, keeping the last.
 #[derive(Debug)]
@@ -97,7 +102,13 @@ impl EntryReader {
                         return Ok(Scan::More);
                     }
                 }
-                Some(_) => return Err(Fault::new(Code::JsonInvalid, at, "a comma or a closing bracket is expected")),
+                Some(_) => {
+                    return Err(Fault::new(
+                        Code::JsonInvalid,
+                        at,
+                        "a comma or a closing bracket is expected",
+                    ));
+                }
             }
         }
     }
@@ -141,7 +152,10 @@ impl EntryReader {
     pub(super) fn not_text(&self) -> Option<String> {
         NEEDED
             .into_iter()
-            .find(|field| self.text(*field).is_some_and(|text| text.first() != Some(&b'"')))
+            .find(|field| {
+                self.text(*field)
+                    .is_some_and(|text| text.first() != Some(&b'"'))
+            })
             .map(|field| printable(FIELDS[field as usize]))
     }
 
@@ -153,7 +167,9 @@ impl EntryReader {
 
     /// The first field no hash covers, and how many there are.
     pub(super) fn unknown(&self) -> Option<(&str, u64)> {
-        self.unknown.as_deref().map(|name| (name, self.unknown_count))
+        self.unknown
+            .as_deref()
+            .map(|name| (name, self.unknown_count))
     }
 
     /// How many keys occur twice, at any depth.

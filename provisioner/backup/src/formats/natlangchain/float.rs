@@ -66,9 +66,9 @@ fn parse_exponent(text: &[u8]) -> i32 {
         Some(b'-') => (true, &text[1..]),
         _ => (false, text),
     };
-    let magnitude = digits
-        .iter()
-        .fold(0_i32, |sum, &byte| sum * 10 + i32::from(byte.wrapping_sub(b'0')));
+    let magnitude = digits.iter().fold(0_i32, |sum, &byte| {
+        sum * 10 + i32::from(byte.wrapping_sub(b'0'))
+    });
     if negative { -magnitude } else { magnitude }
 }
 

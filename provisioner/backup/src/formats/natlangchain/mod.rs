@@ -13,5 +13,7 @@ mod scanner;
 mod signature;
 mod skip;
 mod text;
+#[cfg(test)]
+mod vectors;
 
 pub(crate) use scanner::Scanner;

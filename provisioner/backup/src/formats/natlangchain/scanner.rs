@@ -186,7 +186,10 @@ impl Scanner {
             return Err(Fault::new(
                 Code::LimitWhitespace,
                 0,
-                format!("more than {} bytes of white space in one place", self.options.limits.whitespace_bytes),
+                format!(
+                    "more than {} bytes of white space in one place",
+                    self.options.limits.whitespace_bytes
+                ),
             ));
         }
         let byte = self.buffer.get(next).copied();
@@ -252,7 +255,9 @@ impl Scanner {
                 self.block = Block::at(self.offset());
                 self.take(State::BlockFirst)
             }
-            (State::ChainItem, _) => Err(Fault::new(Code::BlockShape, 0, "a block is not an object")),
+            (State::ChainItem, _) => {
+                Err(Fault::new(Code::BlockShape, 0, "a block is not an object"))
+            }
             (State::BlockFirst | State::BlockAfter, b'}') => {
                 let block = std::mem::take(&mut self.block);
                 self.chain.close(block, &self.options, &mut self.findings);
@@ -267,10 +272,16 @@ impl Scanner {
                 }
                 self.take(State::EntryFirst(list))
             }
-            (State::Entries(List::Mined), _) => Err(Fault::new(Code::EntryShape, 0, "the entries of a block are not a list")),
-            (State::Entries(List::Pending), _) => {
-                Err(Fault::new(Code::ShapePending, 0, "the pending entries are not a list"))
-            }
+            (State::Entries(List::Mined), _) => Err(Fault::new(
+                Code::EntryShape,
+                0,
+                "the entries of a block are not a list",
+            )),
+            (State::Entries(List::Pending), _) => Err(Fault::new(
+                Code::ShapePending,
+                0,
+                "the pending entries are not a list",
+            )),
             (State::EntryFirst(list) | State::EntryAfter(list), b']') => self.take(match list {
                 List::Mined => State::BlockAfter,
                 List::Pending => State::TopAfter,
@@ -283,8 +294,16 @@ impl Scanner {
                 }
                 Ok(true)
             }
-            (State::End, _) => Err(Fault::new(Code::JsonTrailingData, 0, "something follows the end of the JSON")),
-            _ => Err(Fault::new(Code::JsonInvalid, 0, "a comma or a closing bracket is expected")),
+            (State::End, _) => Err(Fault::new(
+                Code::JsonTrailingData,
+                0,
+                "something follows the end of the JSON",
+            )),
+            _ => Err(Fault::new(
+                Code::JsonInvalid,
+                0,
+                "a comma or a closing bracket is expected",
+            )),
         }
     }
 
@@ -292,14 +311,22 @@ impl Scanner {
         match byte {
             b'{' => self.take(State::TopFirst),
             0xef if self.buffer.len() - self.position < 3 => Ok(false),
-            0xef if self.buffer[self.position..].starts_with(b"\xef\xbb\xbf") => {
-                Err(Fault::new(Code::JsonByteOrderMark, 0, "the text begins with a byte order mark"))
-            }
-            b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n' | b'N' | b'I' => {
-                Err(Fault::new(Code::ShapeTopLevel, 0, "the file is not a JSON object"))
-            }
+            0xef if self.buffer[self.position..].starts_with(b"\xef\xbb\xbf") => Err(Fault::new(
+                Code::JsonByteOrderMark,
+                0,
+                "the text begins with a byte order mark",
+            )),
+            b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n' | b'N' | b'I' => Err(Fault::new(
+                Code::ShapeTopLevel,
+                0,
+                "the file is not a JSON object",
+            )),
             0x80.. => Err(Fault::new(Code::JsonUtf8Invalid, 0, "the file is not text")),
-            _ => Err(Fault::new(Code::JsonInvalid, 0, "the file does not begin with a JSON value")),
+            _ => Err(Fault::new(
+                Code::JsonInvalid,
+                0,
+                "the file does not begin with a JSON value",
+            )),
         }
     }
 
@@ -309,11 +336,19 @@ impl Scanner {
             return Ok(false);
         }
         self.scalar.clear();
-        let scan = self.scalar.bare_key(&self.buffer[self.position..], 0, &mut self.key)?;
+        let scan = self
+            .scalar
+            .bare_key(&self.buffer[self.position..], 0, &mut self.key)?;
         self.settle(scan, self.options.limits.entry_bytes)
     }
 
-    fn warn(&mut self, code: Code, offset: u64, block: Option<u64>, message: impl FnOnce() -> String) {
+    fn warn(
+        &mut self,
+        code: Code,
+        offset: u64,
+        block: Option<u64>,
+        message: impl FnOnce() -> String,
+    ) {
         if self.findings.wants(code) {
             let mut finding = Finding::new(code, message()).at(offset);
             finding.block = block;
@@ -336,7 +371,11 @@ impl Scanner {
         }
         let known = matches!(
             key.as_slice(),
-            b"chain" | b"pending_entries" | b"derivative_registry" | b"asset_registry" | b"entry_fingerprints"
+            b"chain"
+                | b"pending_entries"
+                | b"derivative_registry"
+                | b"asset_registry"
+                | b"entry_fingerprints"
         );
         match key.as_slice() {
             b"chain" => {
@@ -444,7 +483,9 @@ impl Scanner {
             let offset = self.offset();
             let block = (self.state == State::SkipBlock).then_some(self.chain.height);
             for code in self.skipper.remarks() {
-                self.warn(code, offset, block, || "a value that no hash covers has such keys".to_owned());
+                self.warn(code, offset, block, || {
+                    "a value that no hash covers has such keys".to_owned()
+                });
             }
             self.state = match self.state {
                 State::SkipBlock => State::BlockAfter,
@@ -470,7 +511,8 @@ impl Scanner {
                 self.entry.write(&mut self.line);
                 self.block.hash(&self.line);
                 self.block.entries += 1;
-                self.registry.mined(self.chain.height, self.block.entries - 1, &self.entry);
+                self.registry
+                    .mined(self.chain.height, self.block.entries - 1, &self.entry);
             }
             List::Pending => {
                 self.pending += 1;
@@ -492,7 +534,9 @@ impl Scanner {
         };
         if let Some(name) = self.entry.missing() {
             self.block.broken = true;
-            self.warn(Code::EntryFieldMissing, offset, block, || format!("{} lacks {name}", whose()));
+            self.warn(Code::EntryFieldMissing, offset, block, || {
+                format!("{} lacks {name}", whose())
+            });
             return;
         }
         if let Some(name) = self.entry.not_text() {
@@ -509,7 +553,10 @@ impl Scanner {
             let name = name.to_owned();
             self.warn(Code::UnknownEntryField, offset, block, || match count {
                 1 => format!("{} has the unknown field {name}", whose()),
-                _ => format!("{} has {count} unknown fields, the first is {name}", whose()),
+                _ => format!(
+                    "{} has {count} unknown fields, the first is {name}",
+                    whose()
+                ),
             });
         }
         let duplicates = self.entry.duplicates();
@@ -538,7 +585,10 @@ impl Scanner {
         }
         if !copies_agree {
             self.warn(Code::SignatureFieldsDisagree, offset, block, || {
-                format!("{} shows another signature than the one in its metadata", whose())
+                format!(
+                    "{} shows another signature than the one in its metadata",
+                    whose()
+                )
             });
         }
     }
@@ -567,19 +617,23 @@ impl Scanner {
             return;
         }
         if self.state == State::Start {
-            self.findings
-                .push(Finding::new(Code::JsonEmpty, "the file holds nothing but white space").at(0));
+            self.findings.push(
+                Finding::new(Code::JsonEmpty, "the file holds nothing but white space").at(0),
+            );
             return;
         }
         if self.state != State::End {
             let end = self.base + self.buffer.len() as u64;
-            self.findings
-                .push(Finding::new(Code::JsonTruncated, "the JSON ends before its last bracket").at(end));
+            self.findings.push(
+                Finding::new(Code::JsonTruncated, "the JSON ends before its last bracket").at(end),
+            );
             return;
         }
         if !self.chain_seen {
-            self.findings
-                .push(Finding::new(Code::ShapeChainMissing, "the file has no chain"));
+            self.findings.push(Finding::new(
+                Code::ShapeChainMissing,
+                "the file has no chain",
+            ));
             return;
         }
         self.chain.finish(&self.options, &mut self.findings);

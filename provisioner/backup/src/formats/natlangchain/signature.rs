@@ -27,10 +27,12 @@ pub(super) fn check(reader: &EntryReader, message: &mut Vec<u8>) -> (Signed, boo
     let key = member(metadata, b"public_key").filter(|text| is_truthy(text));
     let copies_agree = [(Field::Signature, signature), (Field::PublicKey, key)]
         .into_iter()
-        .all(|(field, inner)| match reader.text(field).filter(|text| is_truthy(text)) {
-            None => true,
-            Some(copy) => inner == Some(copy),
-        });
+        .all(
+            |(field, inner)| match reader.text(field).filter(|text| is_truthy(text)) {
+                None => true,
+                Some(copy) => inner == Some(copy),
+            },
+        );
     let signed = match (signature, key) {
         (None, None) => Signed::No,
         (Some(signature), Some(key)) => {

@@ -87,7 +87,11 @@ impl Skipper {
     }
 
     /// Reads the token at the start of `input`, which must not be white space.
-    pub(super) fn step(&mut self, input: &[u8], mut registry: Option<&mut Registry>) -> Result<Skipped, Fault> {
+    pub(super) fn step(
+        &mut self,
+        input: &[u8],
+        mut registry: Option<&mut Registry>,
+    ) -> Result<Skipped, Fault> {
         let Some(&byte) = input.first() else {
             return Ok(Skipped::More);
         };
@@ -110,7 +114,10 @@ impl Skipper {
                     return Err(Fault::new(
                         Code::LimitDepth,
                         0,
-                        format!("a value is nested more than {} levels deep", self.limits.depth),
+                        format!(
+                            "a value is nested more than {} levels deep",
+                            self.limits.depth
+                        ),
                     ));
                 }
                 if byte == b'{' {
@@ -132,7 +139,11 @@ impl Skipper {
                     registry.scalar(self.levels.len(), &self.scalar.out);
                 }
                 self.expect = Expect::After;
-                Ok(if self.levels.is_empty() { Skipped::Finished(length) } else { Skipped::Token(length) })
+                Ok(if self.levels.is_empty() {
+                    Skipped::Finished(length)
+                } else {
+                    Skipped::Token(length)
+                })
             }
             (Expect::After, b',') => {
                 self.expect = match self.levels.last() {
@@ -141,9 +152,17 @@ impl Skipper {
                 };
                 Ok(Skipped::Token(1))
             }
-            (Expect::After, b'}') if matches!(self.levels.last(), Some(Level::Object(_))) => Ok(self.leave(registry)),
-            (Expect::After, b']') if matches!(self.levels.last(), Some(Level::List)) => Ok(self.leave(registry)),
-            (Expect::After, _) => Err(Fault::new(Code::JsonInvalid, 0, "a comma or a closing bracket is expected")),
+            (Expect::After, b'}') if matches!(self.levels.last(), Some(Level::Object(_))) => {
+                Ok(self.leave(registry))
+            }
+            (Expect::After, b']') if matches!(self.levels.last(), Some(Level::List)) => {
+                Ok(self.leave(registry))
+            }
+            (Expect::After, _) => Err(Fault::new(
+                Code::JsonInvalid,
+                0,
+                "a comma or a closing bracket is expected",
+            )),
         }
     }
 
@@ -155,7 +174,11 @@ impl Skipper {
             registry.leave(self.levels.len());
         }
         self.expect = Expect::After;
-        if self.levels.is_empty() { Skipped::Finished(1) } else { Skipped::Token(1) }
+        if self.levels.is_empty() {
+            Skipped::Finished(1)
+        } else {
+            Skipped::Token(1)
+        }
     }
 
     /// Remembers the key just read. Hashes are enough: they are keyed, so nobody can prepare a collision.

@@ -62,7 +62,9 @@ fn push_unit(out: &mut Vec<u8>, unit: u16) {
 fn push_code_point(out: &mut Vec<u8>, code: u32) {
     match code {
         0..=0x7f => out.push(code as u8),
-        0x80..=0x7ff => out.extend_from_slice(&[0xc0 | (code >> 6) as u8, 0x80 | (code & 0x3f) as u8]),
+        0x80..=0x7ff => {
+            out.extend_from_slice(&[0xc0 | (code >> 6) as u8, 0x80 | (code & 0x3f) as u8])
+        }
         0x800..=0xffff => out.extend_from_slice(&[
             0xe0 | (code >> 12) as u8,
             0x80 | (code >> 6 & 0x3f) as u8,
@@ -145,7 +147,11 @@ pub(super) fn read(
                 }
                 let run = &input[at..at + length];
                 let text = std::str::from_utf8(run).map_err(|error| {
-                    Fault::new(Code::JsonUtf8Invalid, at + error.valid_up_to(), "a string holds bytes that are not UTF-8")
+                    Fault::new(
+                        Code::JsonUtf8Invalid,
+                        at + error.valid_up_to(),
+                        "a string holds bytes that are not UTF-8",
+                    )
                 })?;
                 let mut units = [0_u16; 2];
                 for character in text.chars() {
@@ -158,7 +164,13 @@ pub(super) fn read(
                 }
                 at += length;
             }
-            Some(_) => return Err(Fault::new(Code::JsonInvalid, at, "a control character stands unescaped in a string")),
+            Some(_) => {
+                return Err(Fault::new(
+                    Code::JsonInvalid,
+                    at,
+                    "a control character stands unescaped in a string",
+                ));
+            }
         }
     }
 }
@@ -192,13 +204,21 @@ fn read_escape(input: &[u8], at: usize) -> Result<Option<(Units, usize)>, Fault>
                 (None, _) | (Some(b'\\'), None) => Ok(None),
                 (Some(b'\\'), Some(b'u')) => Ok(match read_hex(input, next + 2)? {
                     None => None,
-                    Some(low) if (0xdc00..0xe000).contains(&low) => Some((Units::Pair(high, low), next + 6)),
+                    Some(low) if (0xdc00..0xe000).contains(&low) => {
+                        Some((Units::Pair(high, low), next + 6))
+                    }
                     Some(_) => Some((Units::One(high), next)),
                 }),
                 _ => Ok(Some((Units::One(high), next))),
             };
         }
-        _ => return Err(Fault::new(Code::JsonInvalid, at, "a string holds an unknown escape")),
+        _ => {
+            return Err(Fault::new(
+                Code::JsonInvalid,
+                at,
+                "a string holds an unknown escape",
+            ));
+        }
     };
     Ok(Some((Units::One(simple), at + 2)))
 }
@@ -213,7 +233,13 @@ fn read_hex(input: &[u8], at: usize) -> Result<Option<u16>, Fault> {
             b'0'..=b'9' => byte - b'0',
             b'a'..=b'f' => byte - b'a' + 10,
             b'A'..=b'F' => byte - b'A' + 10,
-            _ => return Err(Fault::new(Code::JsonInvalid, index, "a \\u escape lacks its four hex digits")),
+            _ => {
+                return Err(Fault::new(
+                    Code::JsonInvalid,
+                    index,
+                    "a \\u escape lacks its four hex digits",
+                ));
+            }
         };
         unit = unit << 4 | u16::from(digit);
     }
