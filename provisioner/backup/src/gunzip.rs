@@ -40,6 +40,8 @@ pub(crate) struct Gunzip {
     padding: bool,
     /// Position in the stored object.
     position: u64,
+    /// Where the header, data or trailer being read begins: what findings name, however the input was cut.
+    part: u64,
     consumed: u64,
     produced: u64,
     output: Vec<u8>,
@@ -57,6 +59,7 @@ impl Gunzip {
             members: 0,
             padding: false,
             position,
+            part: position,
             consumed: 0,
             produced: 0,
             output: vec![0; PIECE],
@@ -73,7 +76,7 @@ impl Gunzip {
     }
 
     fn fail(&mut self, findings: &mut Findings, code: Code, message: impl Into<String>) {
-        findings.push(Finding::new(code, message).at(self.position));
+        findings.push(Finding::new(code, message).at(self.part));
         self.state = State::Broken;
     }
 
@@ -85,6 +88,7 @@ impl Gunzip {
         sink: &mut dyn FnMut(&[u8]),
     ) {
         while !bytes.is_empty() {
+            let before = std::mem::discriminant(&self.state);
             let taken = match &mut self.state {
                 State::Header(_) => self.header(bytes, findings),
                 State::Body => self.body(bytes, findings, sink),
@@ -95,6 +99,13 @@ impl Gunzip {
             bytes = &bytes[taken..];
             self.position += taken as u64;
             self.consumed += taken as u64;
+            if std::mem::discriminant(&self.state) != before {
+                self.part = self.position;
+                if matches!(self.state, State::Header(_)) {
+                    // Its two magic bytes were read to recognise it.
+                    self.part -= 2;
+                }
+            }
         }
     }
 
@@ -144,7 +155,7 @@ impl Gunzip {
                             Code::GzipHeaderFields,
                             "a gzip header carries an extra field or a comment",
                         )
-                        .at(self.position),
+                        .at(self.part),
                     );
                 }
                 self.inflate.reset(false);
@@ -236,13 +247,11 @@ impl Gunzip {
                     }
                 }
                 Err(_) => {
-                    self.position += taken as u64;
                     self.fail(
                         findings,
                         Code::GzipDataCorrupt,
                         "the compressed data is damaged",
                     );
-                    self.position -= taken as u64;
                     return taken;
                 }
             }
@@ -287,6 +296,7 @@ impl Gunzip {
             let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();
             if zeros > 0 {
                 self.padding = true;
+                self.part += zeros as u64;
                 return zeros;
             }
         }
@@ -303,7 +313,7 @@ impl Gunzip {
                 Code::GzipTrailingData,
                 "bytes that are not gzip follow the last gzip member",
             )
-            .at(self.position),
+            .at(self.part),
         );
         self.state = State::Trailing;
         1

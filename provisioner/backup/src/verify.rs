@@ -12,6 +12,8 @@ use crate::verdict::{Verdict, Word};
 use crate::witness::Samples;
 use crate::{Code, Error, Finding, Options};
 
+const PIECE: usize = 256 << 10;
+
 /// What a verification yields: the verdict, and what later ones can hold against other chains.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
@@ -24,7 +26,8 @@ pub struct Verified {
 /// A verification fed piece by piece.
 ///
 /// # Guarantees
-/// Memory stays constant whatever the bytes are, and the verdict does not depend on how they were cut into pieces.
+/// Memory stays constant whatever the bytes are. The verdict does not depend on how they were cut into pieces, apart
+/// from how far a decompression bomb got before a limit stopped it.
 #[derive(Debug)]
 pub struct Verifier {
     options: Options,
@@ -62,7 +65,10 @@ impl Verifier {
             self.over = true;
             return;
         }
-        self.unwrap.push(bytes, &mut self.sink);
+        // However much is handed over at once, no layer holds more than a piece.
+        for piece in bytes.chunks(PIECE) {
+            self.unwrap.push(piece, &mut self.sink);
+        }
     }
 
     /// Bytes taken so far.
@@ -212,7 +218,7 @@ fn say_why_unauthenticated(ending: &Ending, summary: &Summary, findings: &mut Fi
 /// As [`Verifier::finish`], and [`Error::Read`] when the source fails.
 pub fn verify(source: &mut (impl Read + ?Sized), options: Options) -> Result<Verified, Error> {
     let mut verifier = Verifier::new(options);
-    let mut piece = vec![0_u8; 256 << 10];
+    let mut piece = vec![0_u8; PIECE];
     loop {
         match source.read(&mut piece) {
             Ok(0) => return verifier.finish(),

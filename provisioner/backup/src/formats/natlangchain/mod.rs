@@ -8,6 +8,8 @@ mod chain;
 mod entry;
 mod fault;
 mod float;
+#[cfg(test)]
+mod property;
 mod registry;
 mod scanner;
 mod signature;

@@ -100,6 +100,11 @@ fn keys_are_ordered_by_code_point_and_the_last_of_equals_wins() {
             "[ 1 , -0 , -0.0 , 1E5 , 1e16, 1e999, -1e999, NaN, 1e-400 ]",
             "[1, 0, -0.0, 100000.0, 1e+16, Infinity, -Infinity, NaN, 0.0]",
         ),
+        // Half way between two spellings: Python takes the even one.
+        (
+            "[-1110373482676715.25, 1110373482676715.75]",
+            "[-1110373482676715.2, 1110373482676715.8]",
+        ),
         ("{ }", "{}"),
         ("[\n]", "[]"),
         (r#""\/\u002F\"\\""#, r#""//\"\\""#),
