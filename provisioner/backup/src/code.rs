@@ -226,6 +226,9 @@ codes! {
     PendingEntries "pending-entries" Note
         "Entries wait to be mined; no hash covers them yet."
         "Nothing needs doing; they are seeded as they are."
+    AssetsUnverified "assets-unverified" Note
+        "The registry of assets is not empty; no hash covers who owns what."
+        "Nothing needs doing; compare with an older backup if ownership is in doubt."
     RegistryMismatch "registry-mismatch" Warning
         "A registry that no hash covers contradicts the chain."
         "Compare with an older backup; the application believes the registry."

@@ -25,8 +25,10 @@ const FIELDS: [&[u8]; 11] = [
 pub(super) enum Field {
     Author = 0,
     Content = 1,
+    DerivativeType = 2,
     Intent = 3,
     Metadata = 4,
+    ParentRefs = 5,
     PublicKey = 6,
     Signature = 7,
     Timestamp = 8,

@@ -17,5 +17,6 @@ mod skip;
 mod text;
 #[cfg(test)]
 mod vectors;
+mod walk;
 
 pub(crate) use scanner::Scanner;

@@ -261,6 +261,7 @@ impl Scanner {
             (State::BlockFirst | State::BlockAfter, b'}') => {
                 let block = std::mem::take(&mut self.block);
                 self.chain.close(block, &self.options, &mut self.findings);
+                self.registry.block_ended(self.chain.head_time);
                 self.take(State::ChainAfter)
             }
             (State::BlockFirst, _) => self.go(State::BlockKey),
@@ -268,7 +269,10 @@ impl Scanner {
             (State::Entries(list), b'[') => {
                 match list {
                     List::Mined => self.block.begin_entries(),
-                    List::Pending => self.pending = 0,
+                    List::Pending => {
+                        self.pending = 0;
+                        self.registry.restart_pending();
+                    }
                 }
                 self.take(State::EntryFirst(list))
             }
@@ -382,6 +386,7 @@ impl Scanner {
                 if seen {
                     // The last one counts; what was found in the first stays said.
                     self.chain = Chain::default();
+                    self.registry.restart_chain();
                     self.signatures = Signatures::default();
                 }
                 self.chain_seen = true;
@@ -643,7 +648,7 @@ impl Scanner {
                 format!("{} entries are not mined yet", self.pending),
             ));
         }
-        for finding in self.registry.finish(self.chain.height) {
+        for finding in self.registry.finish() {
             self.findings.push(finding);
         }
     }

@@ -9,6 +9,7 @@ use ed25519_dalek::{Signature, VerifyingKey};
 
 use super::canonical::is_truthy;
 use super::entry::{EntryReader, Field};
+use super::walk::member;
 
 /// What an entry's signature says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,59 +76,4 @@ fn decode<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
         return None;
     }
     STANDARD.decode(inner).ok()?.try_into().ok()
-}
-
-/// The text of a member of an object, both in canonical form. `name` must need no escape.
-pub(super) fn member<'a>(object: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    let mut rest = object.strip_prefix(b"{\"")?;
-    loop {
-        let key_end = string_end(rest)?;
-        let key = &rest[..key_end];
-        let value = rest[key_end + 1..].strip_prefix(b": ")?;
-        let end = value_end(value)?;
-        if key == name {
-            return Some(&value[..end]);
-        }
-        // Keys are in order, so a later one ends the search.
-        if key > name {
-            return None;
-        }
-        rest = value[end..].strip_prefix(b", \"")?;
-    }
-}
-
-/// The position of the quote that ends the string whose inside `text` begins with.
-fn string_end(text: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    loop {
-        match text.get(at)? {
-            b'"' => return Some(at),
-            b'\\' => at += 2,
-            _ => at += 1,
-        }
-    }
-}
-
-/// The length of the canonical value `text` begins with.
-fn value_end(text: &[u8]) -> Option<usize> {
-    let mut depth = 0_usize;
-    let mut at = 0;
-    loop {
-        match text.get(at)? {
-            b'"' => at += 1 + string_end(&text[at + 1..])? + 1,
-            b'{' | b'[' => {
-                depth += 1;
-                at += 1;
-            }
-            b'}' | b']' => {
-                if depth == 0 {
-                    return Some(at);
-                }
-                depth -= 1;
-                at += 1;
-            }
-            b',' if depth == 0 => return Some(at),
-            _ => at += 1,
-        }
-    }
 }

@@ -96,7 +96,7 @@ impl Skipper {
             return Ok(Skipped::More);
         };
         match (self.expect, byte) {
-            (Expect::FirstItem, b']') | (Expect::FirstKey, b'}') => Ok(self.leave(registry)),
+            (Expect::FirstItem, b']') | (Expect::FirstKey, b'}') => Ok(self.leave()),
             (Expect::FirstKey | Expect::Key, _) => {
                 self.scalar.clear();
                 let scan = self.scalar.bare_key(input, 0, &mut self.key)?;
@@ -109,7 +109,12 @@ impl Skipper {
                 }
                 Ok(token(scan))
             }
-            (Expect::Value | Expect::FirstItem, b'{' | b'[') => {
+            (Expect::Value | Expect::FirstItem, b'{' | b'[')
+                if byte == b'['
+                    || !registry
+                        .as_ref()
+                        .is_some_and(|registry| registry.is_record(self.levels.len())) =>
+            {
                 if self.levels.len() >= self.limits.depth {
                     return Err(Fault::new(
                         Code::LimitDepth,
@@ -136,7 +141,7 @@ impl Skipper {
                     return Ok(Skipped::More);
                 };
                 if let Some(registry) = registry.as_mut() {
-                    registry.scalar(self.levels.len(), &self.scalar.out);
+                    registry.value(self.levels.len(), &self.scalar.out);
                 }
                 self.expect = Expect::After;
                 Ok(if self.levels.is_empty() {
@@ -153,10 +158,10 @@ impl Skipper {
                 Ok(Skipped::Token(1))
             }
             (Expect::After, b'}') if matches!(self.levels.last(), Some(Level::Object(_))) => {
-                Ok(self.leave(registry))
+                Ok(self.leave())
             }
             (Expect::After, b']') if matches!(self.levels.last(), Some(Level::List)) => {
-                Ok(self.leave(registry))
+                Ok(self.leave())
             }
             (Expect::After, _) => Err(Fault::new(
                 Code::JsonInvalid,
@@ -166,12 +171,9 @@ impl Skipper {
         }
     }
 
-    fn leave(&mut self, registry: Option<&mut Registry>) -> Skipped {
+    fn leave(&mut self) -> Skipped {
         if let Some(Level::Object(keys)) = self.levels.pop() {
             self.remembered -= keys.len();
-        }
-        if let Some(registry) = registry {
-            registry.leave(self.levels.len());
         }
         self.expect = Expect::After;
         if self.levels.is_empty() {
