@@ -1,1 +1,7 @@
-//! Runs a plan: providers, scheduler, journal, resume, lock, budgets, events.
+//! Runs a plan: everything that was decided, nothing more.
+//!
+//! - [`provider`]: the trait every provider implements, and what passes through it.
+
+pub mod provider;
+
+pub use provider::{Budget, Ensure, Error, ErrorKind, Identity, Provider, Scope, SecretSource};

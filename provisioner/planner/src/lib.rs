@@ -1,1 +1,31 @@
-//! Pure planning: render templates, compare with the inventory, check, estimate.
+//! Pure planning: desired resources, what the clouds hold, and the one value that says what will be done about the difference.
+//!
+//! Nothing here performs I/O, reads a clock, draws a random number or is async. The generation id, the time and the medians that
+//! estimates are made from are inputs, so the same inputs give the same plan byte for byte.
+//!
+//! - [`address`], [`reference`], [`resource`]: what is wanted, and how one resource speaks of another.
+//! - [`kind`] and [`kinds`]: what each kind of resource looks like, and what can be changed in place.
+//! - [`observed`]: what the providers found.
+//! - [`plan`]: the immutable plan and its steps. [`finding`]: typed remarks on it.
+//! - [`canonical`]: the JSON form that digests and hashes are taken over.
+//! - [`identity`]: names, client tokens and digests that make every effect idempotent.
+
+pub mod address;
+pub mod canonical;
+pub mod finding;
+pub mod identity;
+pub mod kind;
+pub mod kinds;
+pub mod observed;
+pub mod plan;
+pub mod reference;
+pub mod resource;
+
+pub use address::Address;
+pub use finding::{Finding, Severity};
+pub use identity::Generation;
+pub use kind::{Kind, Layer};
+pub use observed::{Foreign, Inventory, Observed};
+pub use plan::{Action, Plan, Step};
+pub use reference::{Late, Reference};
+pub use resource::Resource;

@@ -1,0 +1,31 @@
+//! Typed remarks of a check on a plan or a backup.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How much a finding weighs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Good to know.
+    Note,
+    /// To be looked at; apply goes on.
+    Warning,
+    /// Blocks apply.
+    Error,
+}
+
+/// One remark: what was found, where, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct Finding {
+    /// How much it weighs.
+    pub severity: Severity,
+    /// A stable code in kebab case: `network.overlap`, `image.without-digest`.
+    pub code: String,
+    /// What it is about: an address, a file place, a backup id.
+    pub subject: String,
+    /// What is the matter, in one sentence.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
+}
