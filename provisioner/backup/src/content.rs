@@ -9,7 +9,9 @@ pub(crate) trait Content: Send {
     /// Takes the next bytes, cut anywhere.
     fn push(&mut self, bytes: &[u8]);
     /// Sums up. `complete` is false when the wrapping broke, so that an early end says nothing about the content.
-    fn finish(self: Box<Self>, complete: bool) -> Summary;
+    ///
+    /// Nothing comes out when a thread it used failed.
+    fn finish(self: Box<Self>, complete: bool) -> Option<Summary>;
 }
 
 /// What a checker found out.

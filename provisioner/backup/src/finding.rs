@@ -134,10 +134,14 @@ impl Findings {
         self.kept.extend(other.kept);
     }
 
-    /// The findings, heaviest first and otherwise in the order they were made, and how many of each code were left out.
+    /// The findings, heaviest first and otherwise by place, and how many of each code were left out.
     pub(crate) fn into_parts(mut self) -> (Vec<Finding>, BTreeMap<Code, u64>) {
-        self.kept
-            .sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        self.kept.sort_by_key(|finding| {
+            (
+                std::cmp::Reverse(finding.severity),
+                finding.offset.unwrap_or(u64::MAX),
+            )
+        });
         for finding in &self.kept {
             if let Some(seen) = self.seen.get_mut(&finding.code) {
                 *seen -= 1;

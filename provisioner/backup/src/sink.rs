@@ -57,14 +57,14 @@ impl Sink {
 
     pub(crate) fn finish(self, complete: bool) -> Result<Summary, Error> {
         match self {
-            Self::Here(content) => Ok(content.finish(complete)),
+            Self::Here(content) => content.finish(complete).ok_or(Error::Worker),
             Self::Thread(mut worker) => {
                 if !worker.piece.is_empty() {
                     worker.hand_over();
                 }
                 drop(worker.full);
                 let content = worker.handle.join().map_err(|_| Error::Worker)?;
-                Ok(content.finish(complete))
+                content.finish(complete).ok_or(Error::Worker)
             }
         }
     }

@@ -21,7 +21,8 @@ pub(super) struct Block {
     pub(super) previous_hash: Option<Vec<u8>>,
     pub(super) timestamp: Option<Vec<u8>>,
     pub(super) hash: Option<Vec<u8>>,
-    hasher: Option<Sha256>,
+    /// It has a list of entries.
+    pub(super) has_entries: bool,
     /// Something is missing, so that its hash says nothing more.
     pub(super) broken: bool,
 }
@@ -34,23 +35,19 @@ impl Block {
         }
     }
 
-    /// Begins the list of entries; a second list replaces the first, as the last of equal keys wins.
-    pub(super) fn begin_entries(&mut self) {
-        let mut hasher = Sha256::new();
-        hasher.update(b"{\"entries\": [");
-        self.hasher = Some(hasher);
-        self.entries = 0;
-    }
-
-    /// Adds canonical text of the entries: each entry, and `, ` between them.
-    pub(super) fn hash(&mut self, text: &[u8]) {
-        if let Some(hasher) = &mut self.hasher {
-            hasher.update(text);
-        }
-    }
-
-    pub(super) fn has_entries_list(&self) -> bool {
-        self.hasher.is_some()
+    /// Bytes its fields hold.
+    pub(super) fn size(&self) -> usize {
+        [
+            &self.index,
+            &self.nonce,
+            &self.previous_hash,
+            &self.timestamp,
+            &self.hash,
+        ]
+        .into_iter()
+        .flatten()
+        .map(Vec::len)
+        .sum()
     }
 }
 
@@ -70,8 +67,15 @@ pub(super) struct Chain {
 }
 
 impl Chain {
-    /// Ends a block: computes its hash and compares everything that can be compared.
-    pub(super) fn close(&mut self, block: Block, options: &Options, findings: &mut Findings) {
+    /// Ends a block: computes its hash, of which `entries` has the text of the entries, and compares everything that can
+    /// be compared.
+    pub(super) fn close(
+        &mut self,
+        block: Block,
+        entries: Sha256,
+        options: &Options,
+        findings: &mut Findings,
+    ) {
         let height = self.height;
         let offset = block.offset;
         let mut report = |code: Code, message: String| {
@@ -92,7 +96,7 @@ impl Chain {
             self.head = None;
             return;
         };
-        let computed = fields.hash(&block);
+        let computed = fields.hash(entries);
         let computed_hex = quoted_hex(&computed);
         if fields.index != height.to_string().as_bytes() {
             report(
@@ -215,7 +219,7 @@ impl<'a> Fields<'a> {
     fn of(block: &'a Block, report: &mut impl FnMut(Code, String)) -> Option<Self> {
         let mut missing = Vec::new();
         for (name, there) in [
-            ("entries", block.has_entries_list()),
+            ("entries", block.has_entries),
             ("index", block.index.is_some()),
             ("previous_hash", block.previous_hash.is_some()),
             ("timestamp", block.timestamp.is_some()),
@@ -255,8 +259,7 @@ impl<'a> Fields<'a> {
         Some(fields)
     }
 
-    fn hash(&self, block: &Block) -> [u8; 32] {
-        let mut hasher = block.hasher.clone().unwrap_or_default();
+    fn hash(&self, mut hasher: Sha256) -> [u8; 32] {
         for (name, text) in [
             ("], \"index\": ", self.index),
             (", \"nonce\": ", self.nonce),
@@ -281,7 +284,7 @@ fn is_string(text: &[u8]) -> bool {
 }
 
 /// The value of a number in canonical text.
-fn number(text: &[u8]) -> Option<f64> {
+pub(super) fn number(text: &[u8]) -> Option<f64> {
     match text {
         b"NaN" => Some(f64::NAN),
         b"Infinity" => Some(f64::INFINITY),

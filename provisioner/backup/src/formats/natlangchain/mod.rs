@@ -8,6 +8,7 @@ mod chain;
 mod entry;
 mod fault;
 mod float;
+mod ledger;
 #[cfg(test)]
 mod property;
 mod registry;

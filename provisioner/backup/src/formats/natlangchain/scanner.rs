@@ -5,15 +5,15 @@
 //! arrived completely it is started over once the buffer has doubled, so the work stays linear in the input.
 
 use super::canonical::{Canonical, skip_space};
-use super::chain::{Block, Chain};
+use super::chain::{Block, number};
 use super::entry::{EntryReader, printable};
 use super::fault::{Fault, Scan};
+use super::ledger::Clerk;
 use super::registry::Registry;
 use super::signature::{self, Signed};
 use super::skip::{Skipped, Skipper};
 use crate::content::{Content, Summary};
 use crate::finding::Findings;
-use crate::verdict::Signatures;
 use crate::{Code, Finding, Options};
 
 /// A scalar field of a block as written: Python reads no integer longer than 4,300 digits, hashes have 64.
@@ -80,16 +80,18 @@ pub(crate) struct Scanner {
     entry: EntryReader,
     scalar: Canonical,
     key: Vec<u8>,
-    line: Vec<u8>,
-    message: Vec<u8>,
     skipper: Skipper,
     registry: Registry,
     block: Block,
-    chain: Chain,
+    /// Blocks that have ended.
+    height: u64,
+    clerk: Clerk,
     top_seen: Vec<Vec<u8>>,
     chain_seen: bool,
     pending: u64,
-    signatures: Signatures,
+    unsigned: u64,
+    /// Entries whose signature can't be one.
+    malformed: u64,
     noted: Noted,
 }
 
@@ -118,16 +120,16 @@ impl Scanner {
             entry: EntryReader::new(limits),
             scalar: Canonical::new(limits),
             key: Vec::new(),
-            line: Vec::new(),
-            message: Vec::new(),
             skipper: Skipper::new(limits),
             registry: Registry::default(),
             block: Block::default(),
-            chain: Chain::default(),
+            height: 0,
+            clerk: Clerk::new(&options),
             top_seen: Vec::new(),
             chain_seen: false,
             pending: 0,
-            signatures: Signatures::default(),
+            unsigned: 0,
+            malformed: 0,
             noted: Noted::default(),
             options,
         }
@@ -161,7 +163,7 @@ impl Scanner {
                 | State::EntryItem(List::Mined)
                 | State::EntryAfter(List::Mined)
         ) {
-            finding = finding.in_block(self.chain.height);
+            finding = finding.in_block(self.height);
         }
         self.findings.push(finding);
         self.die();
@@ -260,15 +262,22 @@ impl Scanner {
             }
             (State::BlockFirst | State::BlockAfter, b'}') => {
                 let block = std::mem::take(&mut self.block);
-                self.chain.close(block, &self.options, &mut self.findings);
-                self.registry.block_ended(self.chain.head_time);
+                self.registry
+                    .block_ended(block.timestamp.as_deref().and_then(number));
+                self.clerk.close(block);
+                self.height += 1;
                 self.take(State::ChainAfter)
             }
             (State::BlockFirst, _) => self.go(State::BlockKey),
             (State::BlockAfter, b',') => self.take(State::BlockKey),
             (State::Entries(list), b'[') => {
                 match list {
-                    List::Mined => self.block.begin_entries(),
+                    List::Mined => {
+                        // A second list replaces the first, as the last of equal keys wins.
+                        self.block.has_entries = true;
+                        self.block.entries = 0;
+                        self.clerk.begin_entries();
+                    }
                     List::Pending => {
                         self.pending = 0;
                         self.registry.restart_pending();
@@ -294,7 +303,7 @@ impl Scanner {
             (State::EntryAfter(list), b',') => {
                 self.take(State::EntryItem(list))?;
                 if list == List::Mined {
-                    self.block.hash(b", ");
+                    self.clerk.text(|text| text.extend_from_slice(b", "));
                 }
                 Ok(true)
             }
@@ -385,9 +394,11 @@ impl Scanner {
             b"chain" => {
                 if seen {
                     // The last one counts; what was found in the first stays said.
-                    self.chain = Chain::default();
+                    self.clerk.restart();
                     self.registry.restart_chain();
-                    self.signatures = Signatures::default();
+                    self.height = 0;
+                    self.unsigned = 0;
+                    self.malformed = 0;
                 }
                 self.chain_seen = true;
                 self.state = State::Chain;
@@ -417,7 +428,7 @@ impl Scanner {
             return Ok(false);
         }
         let seen = match self.key.as_slice() {
-            b"entries" => self.block.has_entries_list(),
+            b"entries" => self.block.has_entries,
             b"index" => self.block.index.is_some(),
             b"nonce" => self.block.nonce.is_some(),
             b"previous_hash" => self.block.previous_hash.is_some(),
@@ -425,7 +436,7 @@ impl Scanner {
             b"hash" => self.block.hash.is_some(),
             _ => false,
         };
-        let height = self.chain.height;
+        let height = self.height;
         let key = std::mem::take(&mut self.key);
         if seen {
             self.warn(Code::DuplicateKey, offset, Some(height), || {
@@ -486,7 +497,7 @@ impl Scanner {
         }
         if matches!(skipped, Skipped::Finished(_)) {
             let offset = self.offset();
-            let block = (self.state == State::SkipBlock).then_some(self.chain.height);
+            let block = (self.state == State::SkipBlock).then_some(self.height);
             for code in self.skipper.remarks() {
                 self.warn(code, offset, block, || {
                     "a value that no hash covers has such keys".to_owned()
@@ -512,12 +523,10 @@ impl Scanner {
         self.judge_entry(list, offset);
         match list {
             List::Mined => {
-                self.line.clear();
-                self.entry.write(&mut self.line);
-                self.block.hash(&self.line);
+                self.clerk.text(|text| self.entry.write(text));
                 self.block.entries += 1;
                 self.registry
-                    .mined(self.chain.height, self.block.entries - 1, &self.entry);
+                    .mined(self.height, self.block.entries - 1, &self.entry);
             }
             List::Pending => {
                 self.pending += 1;
@@ -528,7 +537,7 @@ impl Scanner {
     }
 
     fn judge_entry(&mut self, list: List, offset: u64) {
-        let block = (list == List::Mined).then_some(self.chain.height);
+        let block = (list == List::Mined).then_some(self.height);
         let place = match list {
             List::Mined => self.block.entries,
             List::Pending => self.pending,
@@ -571,22 +580,27 @@ impl Scanner {
             });
         }
         self.note_facts(offset, block);
-        let (signed, copies_agree) = signature::check(&self.entry, &mut self.message);
-        if list == List::Mined {
-            match signed {
-                Signed::Valid => self.signatures.valid += 1,
-                Signed::Forged => self.signatures.forged += 1,
-                Signed::No | Signed::Half => self.signatures.unsigned += 1,
-            }
+        let (signed, copies_agree) = signature::read(&self.entry);
+        if list == List::Mined && matches!(signed, Signed::No | Signed::Half) {
+            self.unsigned += 1;
         }
         match signed {
-            Signed::Forged => self.warn(Code::SignatureForged, offset, block, || {
-                format!("the signature of {} does not verify", whose())
-            }),
+            Signed::Claim(mut claim) => {
+                claim.offset = offset;
+                claim.block = block;
+                claim.place = place;
+                self.clerk.claim(claim);
+            }
+            Signed::Malformed => {
+                self.malformed += u64::from(list == List::Mined);
+                self.warn(Code::SignatureForged, offset, block, || {
+                    format!("the signature of {} can't be one", whose())
+                });
+            }
             Signed::Half => self.warn(Code::SignatureIncomplete, offset, block, || {
                 format!("{} has only half a signature", whose())
             }),
-            Signed::No | Signed::Valid => {}
+            Signed::No => {}
         }
         if !copies_agree {
             self.warn(Code::SignatureFieldsDisagree, offset, block, || {
@@ -617,31 +631,31 @@ impl Scanner {
         }
     }
 
-    fn conclude(&mut self) {
+    /// Says how the file ends; true when the chain was read to its end.
+    fn conclude(&mut self) -> bool {
         if self.state == State::Dead {
-            return;
+            return false;
         }
         if self.state == State::Start {
             self.findings.push(
                 Finding::new(Code::JsonEmpty, "the file holds nothing but white space").at(0),
             );
-            return;
+            return false;
         }
         if self.state != State::End {
             let end = self.base + self.buffer.len() as u64;
             self.findings.push(
                 Finding::new(Code::JsonTruncated, "the JSON ends before its last bracket").at(end),
             );
-            return;
+            return false;
         }
         if !self.chain_seen {
             self.findings.push(Finding::new(
                 Code::ShapeChainMissing,
                 "the file has no chain",
             ));
-            return;
+            return false;
         }
-        self.chain.finish(&self.options, &mut self.findings);
         if self.pending > 0 {
             self.findings.push(Finding::new(
                 Code::PendingEntries,
@@ -651,6 +665,7 @@ impl Scanner {
         for finding in self.registry.finish() {
             self.findings.push(finding);
         }
+        true
     }
 }
 
@@ -670,24 +685,28 @@ impl Content for Scanner {
         }
     }
 
-    fn finish(mut self: Box<Self>, complete: bool) -> Summary {
+    fn finish(mut self: Box<Self>, complete: bool) -> Option<Summary> {
         self.run();
-        if complete {
-            self.conclude();
-        }
-        let unfinished = !matches!(self.state, State::End | State::Dead);
-        Summary {
-            recognised: self.chain.height > 0 || !matches!(self.state, State::Start | State::Dead),
-            unfinished,
-            blocks: self.chain.height,
-            entries: self.chain.entries,
+        let whole = complete && self.conclude();
+        let mut ledger = self.clerk.finish()?;
+        ledger.finish(whole);
+        let mut signatures = ledger.signatures;
+        signatures.unsigned = self.unsigned;
+        signatures.forged += self.malformed;
+        let mut findings = self.findings;
+        findings.append(ledger.findings);
+        Some(Summary {
+            recognised: self.height > 0 || !matches!(self.state, State::Start | State::Dead),
+            unfinished: !matches!(self.state, State::End | State::Dead),
+            blocks: ledger.chain.height,
+            entries: ledger.chain.entries,
             pending_entries: self.pending,
-            head: self.chain.head,
-            genesis: self.chain.genesis,
-            head_time: self.chain.head_time,
-            signatures: self.signatures,
-            samples: self.chain.samples,
-            findings: self.findings,
-        }
+            head: ledger.chain.head,
+            genesis: ledger.chain.genesis,
+            head_time: ledger.chain.head_time,
+            signatures,
+            samples: ledger.chain.samples,
+            findings,
+        })
     }
 }
