@@ -1,0 +1,32 @@
+# The commands of every day. `just` lists them.
+
+default:
+    @just --list
+
+# Everything that must hold before a change lands.
+ci:
+    bash .ci/run
+
+# All tests, live ones on real servers included.
+test:
+    cargo test --workspace --locked
+
+# What the pure crates promise, in seconds.
+test-fast:
+    cargo test --locked -p planner -p overlay -p backup -p environment
+
+fmt:
+    cargo fmt --all
+
+lint:
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+
+docs:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+bench:
+    cargo bench --workspace --locked
+
+# Outputs of the flake, evaluated against a stub of nixpkgs.
+flake:
+    bash .ci/flake
