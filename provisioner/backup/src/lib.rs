@@ -7,7 +7,17 @@
 //!
 //! - [`verify`], [`Verifier`] and [`Tee`] check an object.
 //! - [`Plaintext`], [`Encrypted`] and their push-style cores read and write the application's encryption.
+//! - Seeding is `Encrypted(Plaintext(Tee(source)))`: verified, decrypted and encrypted with a fresh key in one pass.
 //! - [`metadata`] cross-checks the file beside a backup, [`catalogue`] names and selects backups.
+
+//!
+//! ```
+//! let chain = r#"{"chain": []}"#;
+//! let verified = backup::verify(&mut chain.as_bytes(), backup::Options::at(1_800_000_000))?;
+//! assert_eq!(verified.verdict.verdict, backup::Word::Rejected);
+//! assert_eq!(verified.verdict.findings[0].code, backup::Code::ChainEmpty);
+//! # Ok::<(), backup::Error>(())
+//! ```
 
 pub mod catalogue;
 mod code;

@@ -167,6 +167,11 @@ impl<R: Read> Plaintext<R> {
         }
     }
 
+    /// The source, for what it has to say once everything has been read.
+    pub fn into_inner(self) -> R {
+        self.source
+    }
+
     /// Takes one piece from the source; sets `ready`.
     fn fill(&mut self) -> io::Result<()> {
         self.ready.clear();

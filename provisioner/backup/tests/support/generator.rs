@@ -80,7 +80,7 @@ impl Generator {
                 text.push(' ');
             }
             let random = self.next();
-            if random % 13 == 0 {
+            if random.is_multiple_of(13) {
                 write!(text, "{}", random >> 40).unwrap();
             } else {
                 text.push_str(WORDS[(random >> 8) as usize % WORDS.len()]);

@@ -47,15 +47,49 @@ fn push_unit(out: &mut Vec<u8>, unit: u16) {
         0x0c => out.extend_from_slice(b"\\f"),
         0x08 => out.extend_from_slice(b"\\b"),
         0x20..=0x7e => out.push(unit as u8),
-        _ => out.extend_from_slice(&[
-            b'\\',
-            b'u',
-            HEX[usize::from(unit >> 12)],
-            HEX[usize::from(unit >> 8 & 15)],
-            HEX[usize::from(unit >> 4 & 15)],
-            HEX[usize::from(unit & 15)],
-        ]),
+        _ => push_escape(out, unit),
     }
+}
+
+/// Appends one UTF-16 code unit in hex.
+fn push_escape(out: &mut Vec<u8>, unit: u16) {
+    out.extend_from_slice(&[
+        b'\\',
+        b'u',
+        HEX[usize::from(unit >> 12)],
+        HEX[usize::from(unit >> 8 & 15)],
+        HEX[usize::from(unit >> 4 & 15)],
+        HEX[usize::from(unit & 15)],
+    ]);
+}
+
+/// The character `bytes` begins with, whose first byte is `lead`, and its length. `None` when it is not UTF-8 (Unicode
+/// 15, table 3-7). When the length is more than there are bytes, the character has not arrived yet and the code means
+/// nothing.
+fn read_character(bytes: &[u8], lead: u8) -> Option<(u32, usize)> {
+    let (length, second, first_bits) = match lead {
+        0xc2..=0xdf => (2, 0x80..=0xbf, lead & 0x1f),
+        0xe0 => (3, 0xa0..=0xbf, 0),
+        0xed => (3, 0x80..=0x9f, lead & 0x0f),
+        0xe1..=0xef => (3, 0x80..=0xbf, lead & 0x0f),
+        0xf0 => (4, 0x90..=0xbf, 0),
+        0xf1..=0xf3 => (4, 0x80..=0xbf, lead & 0x07),
+        0xf4 => (4, 0x80..=0x8f, lead & 0x07),
+        _ => return None,
+    };
+    let mut code = u32::from(first_bits);
+    for (index, &byte) in bytes[1..bytes.len().min(length)].iter().enumerate() {
+        let allowed = if index == 0 {
+            second.clone()
+        } else {
+            0x80..=0xbf
+        };
+        if !allowed.contains(&byte) {
+            return None;
+        }
+        code = code << 6 | u32::from(byte & 0x3f);
+    }
+    Some((code, length))
 }
 
 /// Appends a code point in UTF-8, surrogates included: byte order is then code point order, as Python sorts.
@@ -95,6 +129,15 @@ pub(super) fn read(
     mut decoded: Option<&mut Vec<u8>>,
     facts: &mut StringFacts,
 ) -> Result<Scan, Fault> {
+    // Most strings stand for themselves to the end, and are copied whole.
+    let end = start + 1 + literal_run(&input[start + 1..]);
+    if input.get(end) == Some(&b'"') {
+        out.extend_from_slice(&input[start..=end]);
+        if let Some(decoded) = decoded {
+            decoded.extend_from_slice(&input[start + 1..end]);
+        }
+        return Ok(Scan::Done(end + 1));
+    }
     out.push(b'"');
     let mut at = start + 1;
     loop {
@@ -139,28 +182,26 @@ pub(super) fn read(
                 }
                 at += 1;
             }
-            Some(0x80..) => {
-                let length = input[at..].iter().take_while(|&&byte| byte >= 0x80).count();
-                if at + length == input.len() {
-                    // The character may go on in bytes that have not arrived.
+            Some(&lead @ 0x80..) => {
+                let Some((code, length)) = read_character(&input[at..], lead) else {
+                    return Err(Fault::new(
+                        Code::JsonUtf8Invalid,
+                        at,
+                        "a string holds bytes that are not UTF-8",
+                    ));
+                };
+                if length > input.len() - at {
                     return Ok(Scan::More);
                 }
-                let run = &input[at..at + length];
-                let text = std::str::from_utf8(run).map_err(|error| {
-                    Fault::new(
-                        Code::JsonUtf8Invalid,
-                        at + error.valid_up_to(),
-                        "a string holds bytes that are not UTF-8",
-                    )
-                })?;
-                let mut units = [0_u16; 2];
-                for character in text.chars() {
-                    for &unit in character.encode_utf16(&mut units).iter() {
-                        push_unit(out, unit);
-                    }
+                if code < 0x1_0000 {
+                    push_escape(out, code as u16);
+                } else {
+                    let code = code - 0x1_0000;
+                    push_escape(out, 0xd800 | (code >> 10) as u16);
+                    push_escape(out, 0xdc00 | (code & 0x3ff) as u16);
                 }
                 if let Some(decoded) = decoded.as_deref_mut() {
-                    decoded.extend_from_slice(run);
+                    decoded.extend_from_slice(&input[at..at + length]);
                 }
                 at += length;
             }
@@ -244,4 +285,52 @@ fn read_hex(input: &[u8], at: usize) -> Result<Option<u16>, Fault> {
         unit = unit << 4 | u16::from(digit);
     }
     Ok(Some(unit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_are_read_as_std_reads_them() {
+        // Every first byte with every second one, and what may follow.
+        for lead in 0x80..=0xff_u8 {
+            for second in 0..=0xff_u8 {
+                for rest in [
+                    [0x80, 0xbf],
+                    [0xbf, 0x80],
+                    [0x7f, 0x80],
+                    [0x80, 0x7f],
+                    [0xc0, 0x80],
+                ] {
+                    let bytes = [lead, second, rest[0], rest[1]];
+                    let ours = read_character(&bytes, lead);
+                    let std = (2..=4).find_map(|length| {
+                        std::str::from_utf8(&bytes[..length])
+                            .ok()
+                            .filter(|text| text.chars().count() == 1)
+                    });
+                    let std =
+                        std.map(|text| (text.chars().next().map_or(0, u32::from), text.len()));
+                    assert_eq!(ours, std, "{bytes:x?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn runs_end_where_they_should() {
+        for length in 0..40 {
+            for special in 0..=0xff_u8 {
+                let mut bytes = vec![b'a'; 40];
+                bytes[length] = special;
+                let stands_for_itself =
+                    matches!(special, 0x20..=0x7e) && special != b'"' && special != b'\\';
+                assert_eq!(
+                    literal_run(&bytes),
+                    if stands_for_itself { 40 } else { length }
+                );
+            }
+        }
+    }
 }
