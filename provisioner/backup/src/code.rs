@@ -262,6 +262,9 @@ codes! {
     TimeInFuture "time-in-future" Warning
         "A block is dated after the time of the check."
         "Check the clock of the machine that wrote it, or take an older backup."
+    EntryTimeInFuture "entry-time-in-future" Warning
+        "An entry is dated more than a day after the time of the check."
+        "Check the clock of the machine that wrote it, or take an older backup."
     TimeNotFinite "time-not-finite" Warning
         "The timestamp of a block is not a finite number."
         "Compare with an older backup before using this one."

@@ -121,6 +121,15 @@ impl Findings {
         self
     }
 
+    /// Forgets what was found in blocks.
+    pub(crate) fn forget_blocks(&mut self) {
+        self.kept.retain(|finding| finding.block.is_none());
+        self.seen.clear();
+        for finding in &self.kept {
+            *self.seen.entry(finding.code).or_insert(0) += 1;
+        }
+    }
+
     pub(crate) fn has_error(&self) -> bool {
         self.kept
             .iter()

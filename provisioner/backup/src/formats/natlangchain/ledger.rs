@@ -87,6 +87,7 @@ impl Ledger {
                 }
                 Event::Restart => {
                     self.settle();
+                    self.findings.forget_blocks();
                     self.chain = Chain::default();
                     self.signatures = Signatures::default();
                 }

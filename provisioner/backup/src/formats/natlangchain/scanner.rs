@@ -6,7 +6,7 @@
 
 use super::canonical::{Canonical, skip_space};
 use super::chain::{Block, number};
-use super::entry::{EntryReader, printable};
+use super::entry::{EntryReader, Field, printable};
 use super::fault::{Fault, Scan};
 use super::ledger::Clerk;
 use super::registry::Registry;
@@ -20,6 +20,9 @@ use crate::{Code, Finding, Options};
 const SCALAR_BYTES: usize = 16 << 10;
 /// Nesting from which the application's recursive validation comes near Python's recursion limit.
 const DEEP: usize = 900;
+
+/// Seconds after the check from which the date of an entry is in the future. Entries carry no time zone.
+const ENTRY_TOLERANCE: i64 = 26 * 3600;
 
 /// What a key of a block introduces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +96,8 @@ pub(crate) struct Scanner {
     /// Entries whose signature can't be one.
     malformed: u64,
     noted: Noted,
+    /// The latest date an entry may have, as `"YYYY-MM-DDTHH:MM:SS` with its opening quote.
+    latest: String,
 }
 
 /// Remarks that are made once for a whole file.
@@ -131,6 +136,7 @@ impl Scanner {
             unsigned: 0,
             malformed: 0,
             noted: Noted::default(),
+            latest: latest_entry(options.now),
             options,
         }
     }
@@ -393,8 +399,9 @@ impl Scanner {
         match key.as_slice() {
             b"chain" => {
                 if seen {
-                    // The last one counts; what was found in the first stays said.
+                    // The last one counts, and what was found in the first with it.
                     self.clerk.restart();
+                    self.findings.forget_blocks();
                     self.registry.restart_chain();
                     self.height = 0;
                     self.unsigned = 0;
@@ -558,6 +565,15 @@ impl Scanner {
                 format!("the field {name} of {} is no text", whose())
             });
         }
+        if self
+            .entry
+            .text(Field::Timestamp)
+            .is_some_and(|text| is_after(text, &self.latest))
+        {
+            self.warn(Code::EntryTimeInFuture, offset, block, || {
+                format!("{} is dated after the check", whose())
+            });
+        }
         if self.entry.metadata_is_odd() {
             self.warn(Code::EntryMetadataType, offset, block, || {
                 format!("the metadata of {} is not an object", whose())
@@ -667,6 +683,25 @@ impl Scanner {
         }
         true
     }
+}
+
+/// The latest date an entry may have; nothing when the clock is beyond what dates can say, so that no date is later.
+fn latest_entry(now: i64) -> String {
+    jiff::Timestamp::from_second(now.saturating_add(ENTRY_TOLERANCE))
+        .map(|time| time.strftime("\"%Y-%m-%dT%H:%M:%S").to_string())
+        .unwrap_or_default()
+}
+
+/// Compares dates of the same shape as text; what has another shape is not compared.
+fn is_after(date: &[u8], latest: &str) -> bool {
+    let latest = latest.as_bytes();
+    let Some(date) = date.get(..latest.len()) else {
+        return false;
+    };
+    let same_shape = date.iter().zip(latest).all(|(byte, model)| {
+        byte.is_ascii_digit() == model.is_ascii_digit() && (byte.is_ascii_digit() || byte == model)
+    });
+    same_shape && date > latest
 }
 
 impl Content for Scanner {
