@@ -1,3 +1,5 @@
-//! Brings a lost or breached environment back.
+//! `rebuild`: brings a lost or breached environment back.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    rebuild::main()
+}

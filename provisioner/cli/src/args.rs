@@ -1,0 +1,211 @@
+//! The command line, as clap sees it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::printer::Format;
+
+const AFTER: &str = "\
+Exit codes:
+  0    done, nothing to do, or intact
+  1    error
+  2    changes pending (plan, status)
+  3    refused by a finding, or the backup is suspect
+  4    the backup is rejected
+  5    another run holds the environment
+  6    the plan no longer fits what is there
+  130  interrupted; `rebuild resume` goes on";
+
+/// Brings a lost or breached environment back: fresh infrastructure, fresh secrets, overlays, data from a verified backup.
+///
+/// Without a command: plan, preview, confirm, apply, validate, report. Run again, it changes nothing; killed and run again, it finishes.
+#[derive(Debug, Parser)]
+#[command(name = "rebuild", version, after_help = AFTER, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct Cli {
+    /// What to do; without it, rebuild.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The main command's own arguments.
+    #[command(flatten)]
+    pub rebuild: RebuildArgs,
+    /// For every command.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+}
+
+/// For every command.
+#[derive(Clone, Debug, Args)]
+pub struct GlobalArgs {
+    /// Folder that holds `environments/` and `templates/` [default: the nearest one from here upwards].
+    #[arg(long, global = true, value_name = "DIR", env = "REBUILD_PROJECT")]
+    pub project: Option<PathBuf>,
+    /// Form of results on stdout.
+    #[arg(long, global = true, value_name = "FORM", default_value = "text")]
+    pub format: Format,
+    /// No progress, no notes.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+/// What a plan is made of.
+#[derive(Clone, Debug, Args)]
+pub struct PlanArgs {
+    /// The environment: a folder below `environments/`.
+    #[arg(long, value_name = "NAME", required = true)]
+    pub env: Option<String>,
+    /// The backup to seed: its id, `latest`, or `before:2026-11-20T14:00:00Z`.
+    #[arg(long, value_name = "ID|latest|before:TIME", required = true)]
+    pub from_backup: Option<String>,
+    /// Which build: `current` (the newest unretired one, else a new one), `new`, or an id.
+    #[arg(long, value_name = "ID|current|new", default_value = "current")]
+    pub generation: String,
+    /// Renew a secret, or `all`. Can be given more than once.
+    #[arg(long, value_name = "NAME|all")]
+    pub rotate: Vec<String>,
+}
+
+/// `rebuild --env X --from-backup B`.
+#[derive(Clone, Debug, Args)]
+pub struct RebuildArgs {
+    /// What the plan is made of.
+    #[command(flatten)]
+    pub plan: PlanArgs,
+    /// Apply without asking.
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+/// Commands.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Show what a rebuild would do; change nothing.
+    Plan(PlanCommand),
+    /// Apply a saved plan, if it still fits what is there.
+    Apply(ApplyCommand),
+    /// Go on with the last unfinished run of an environment.
+    Resume(ResumeCommand),
+    /// What is there, which generation, what has drifted: by asking the clouds.
+    Status(EnvironmentOnly),
+    /// Every generation of an environment, by asking the clouds.
+    Generations(EnvironmentOnly),
+    /// Remove one generation, in reverse order, only what is ours.
+    Destroy(DestroyCommand),
+    /// Each endpoint: reachable, who am I, clock, version.
+    Doctor(EnvironmentOnly),
+    /// The real servers behind `--env sandbox`.
+    #[command(subcommand)]
+    Sandbox(SandboxCommand),
+    /// Look at backups.
+    #[command(subcommand)]
+    Backups(BackupsCommand),
+    /// Render without applying.
+    #[command(subcommand)]
+    Render(RenderCommand),
+    /// Print a shell's completions.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page.
+    Man,
+}
+
+/// `rebuild plan`.
+#[derive(Clone, Debug, Args)]
+pub struct PlanCommand {
+    /// What the plan is made of.
+    #[command(flatten)]
+    pub plan: PlanArgs,
+    /// Write the plan here, for `rebuild apply`.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// `rebuild apply`.
+#[derive(Clone, Debug, Args)]
+pub struct ApplyCommand {
+    /// The plan file.
+    pub plan: PathBuf,
+    /// Apply without asking.
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+/// `rebuild resume`.
+#[derive(Clone, Debug, Args)]
+pub struct ResumeCommand {
+    /// The environment.
+    #[arg(long, value_name = "NAME")]
+    pub env: String,
+    /// Go on without asking.
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+/// A command that needs an environment and nothing else.
+#[derive(Clone, Debug, Args)]
+pub struct EnvironmentOnly {
+    /// The environment.
+    #[arg(long, value_name = "NAME")]
+    pub env: String,
+}
+
+/// `rebuild destroy`.
+#[derive(Clone, Debug, Args)]
+pub struct DestroyCommand {
+    /// The environment.
+    #[arg(long, value_name = "NAME")]
+    pub env: String,
+    /// The generation to remove.
+    #[arg(long, value_name = "ID")]
+    pub generation: String,
+    /// Destroy without asking.
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+/// `rebuild sandbox …`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum SandboxCommand {
+    /// Install what is missing, start every server, print the variables for kubectl, bao and aws.
+    Up,
+    /// Stop every server; what they hold is kept.
+    Down,
+    /// Which servers run, and where.
+    Status,
+    /// Stop every server and forget what they hold.
+    Reset,
+    /// Hold the servers; started by `up`.
+    #[command(hide = true)]
+    Supervise {
+        /// The sandbox's folder.
+        folder: PathBuf,
+    },
+}
+
+/// `rebuild backups …`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum BackupsCommand {
+    /// Verify a backup file: its frame, every hash and link of its chain, what could hide in it.
+    Verify {
+        /// The file.
+        path: PathBuf,
+        /// File that holds the passphrase of an encrypted backup.
+        #[arg(long, value_name = "FILE")]
+        key_file: Option<PathBuf>,
+        /// The head hash another witness recorded.
+        #[arg(long, value_name = "HASH")]
+        head: Option<String>,
+    },
+}
+
+/// `rebuild render …`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum RenderCommand {
+    /// Print what `kubectl kustomize DIR` prints.
+    Overlay {
+        /// The folder with the kustomization.
+        dir: PathBuf,
+    },
+}

@@ -1,0 +1,38 @@
+//! The command line of `rebuild`: arguments, composition root, printing, hints.
+//!
+//! Nothing below this crate prints or gives advice; nothing in this crate decides what a rebuild is.
+
+mod args;
+mod commands;
+mod exit;
+mod failure;
+mod paths;
+mod printer;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::Cli;
+use crate::exit::Exit;
+use crate::printer::Printer;
+
+/// Parses the arguments, runs the command, prints its failure. Exit codes are listed in `rebuild --help`.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            // Clap's own code for wrong usage is 2, which here means "changes pending".
+            return if error.use_stderr() { Exit::Error.into() } else { Exit::Done.into() };
+        }
+    };
+    let printer = Printer { format: cli.global.format, quiet: cli.global.quiet };
+    match commands::run(cli, &printer) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            printer.failure(&failure);
+            failure.exit.into()
+        }
+    }
+}

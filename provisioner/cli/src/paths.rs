@@ -1,0 +1,51 @@
+//! Where things live: the project, run records, caches.
+
+use std::path::{Path, PathBuf};
+
+use crate::failure::Failure;
+
+/// The folder that holds `environments/` and `templates/`: `--project`, else the nearest one above the working directory.
+pub fn project(given: Option<&Path>) -> Result<PathBuf, Failure> {
+    if let Some(folder) = given {
+        return if folder.join("environments").is_dir() {
+            Ok(folder.to_path_buf())
+        } else {
+            Err(Failure::new(format!("`{}` is no project folder", folder.display()))
+                .because("it has no `environments` folder")
+                .hint("name the folder that holds `environments/` and `templates/` with --project"))
+        };
+    }
+    let here = std::env::current_dir().map_err(|error| Failure::of("the working directory can't be read", &error))?;
+    here.ancestors().find(|folder| folder.join("environments").is_dir() && folder.join("templates").is_dir()).map(Path::to_path_buf).ok_or_else(|| {
+        Failure::new("no project found here")
+            .because(format!("neither `{}` nor a folder above it holds `environments/` and `templates/`", here.display()))
+            .hint("change to the project's folder, or name it with --project")
+    })
+}
+
+/// `$XDG_STATE_HOME/rebuild` or `~/.local/state/rebuild` (XDG Base Directory Specification 0.8).
+pub fn state() -> Result<PathBuf, Failure> {
+    base("XDG_STATE_HOME", ".local/state")
+}
+
+/// `$XDG_CACHE_HOME/rebuild` or `~/.cache/rebuild`.
+pub fn cache() -> Result<PathBuf, Failure> {
+    base("XDG_CACHE_HOME", ".cache")
+}
+
+/// Run records of one environment.
+pub fn runs(environment: &str) -> Result<PathBuf, Failure> {
+    Ok(state()?.join("runs").join(environment))
+}
+
+fn base(variable: &str, below_home: &str) -> Result<PathBuf, Failure> {
+    let set = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    let folder = match set {
+        Some(folder) => folder,
+        None => PathBuf::from(std::env::var_os("HOME").ok_or_else(|| {
+            Failure::new("no home folder").because("HOME is not set").hint(format!("set HOME or {variable}"))
+        })?)
+        .join(below_home),
+    };
+    Ok(folder.join("rebuild"))
+}
