@@ -21,7 +21,7 @@ Exit codes:
 ///
 /// Without a command: plan, preview, confirm, apply, validate, report. Run again, it changes nothing; killed and run again, it finishes.
 #[derive(Debug, Parser)]
-#[command(name = "rebuild", version, after_help = AFTER, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(name = "rebuild", bin_name = "rebuild", version, after_help = AFTER, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Cli {
     /// What to do; without it, rebuild.
     #[command(subcommand)]

@@ -1,0 +1,5 @@
+//! Tests of the whole: the command line as people see it, and runs on real servers.
+
+mod command;
+mod help;
+mod verify;

@@ -1,1 +1,0 @@
-//! End-to-end and live tests, fixtures, snapshots and benches.

@@ -1,0 +1,5 @@
+//! The binary under test.
+
+fn main() -> std::process::ExitCode {
+    rebuild::main()
+}
