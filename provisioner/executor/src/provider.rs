@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use planner::reference::Outputs;
 use planner::{Generation, Inventory, Observed, Step};
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Which objects are looked at.
@@ -58,7 +59,8 @@ pub struct Budget {
 }
 
 /// What kind of failure it was; decides on retry, hint and exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ErrorKind {
     /// Not reachable, or the connection broke. Retried.
     Unreachable,
