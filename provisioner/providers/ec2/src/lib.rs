@@ -1,1 +1,11 @@
 //! EC2: networks, instances, volumes, key pairs.
+//!
+//! - [`provider`]: finds by ownership tags, creates, settles, removes; the same for every kind.
+//! - `kinds`: one module per kind says how that kind is described, created, changed in place and deleted.
+//! - `marks`: ownership tags and free tags.
+
+mod kinds;
+mod marks;
+pub mod provider;
+
+pub use provider::Ec2;
