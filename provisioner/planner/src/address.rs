@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 ///
 /// `ec2.subnet.private-a`, `vault.secret.api-key`, `kubernetes.apps/Deployment.natlangchain/api`, `seed.object.chain`. A Kubernetes
 /// kind carries its group (dots and all) before the slash; its name is `NAMESPACE/NAME`, or `NAME` for a cluster-scoped object.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]
 pub struct Address {
@@ -69,7 +71,12 @@ impl FromStr for Address {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
-        let fail = |why| Err(AddressError { text: text.chars().take(80).collect(), why });
+        let fail = |why| {
+            Err(AddressError {
+                text: text.chars().take(80).collect(),
+                why,
+            })
+        };
         if text.len() > LONGEST {
             return fail("longer than 512 bytes");
         }
@@ -80,7 +87,11 @@ impl FromStr for Address {
             return fail("it needs PROVIDER.KIND.NAME");
         };
         // A Kubernetes group holds dots; the kind proper begins with the only upper-case letter before it.
-        let kind_from = if provider == "kubernetes" { rest.find(|c: char| c.is_ascii_uppercase()).unwrap_or(0) } else { 0 };
+        let kind_from = if provider == "kubernetes" {
+            rest.find(|c: char| c.is_ascii_uppercase()).unwrap_or(0)
+        } else {
+            0
+        };
         let Some(dot) = rest[kind_from..].find('.') else {
             return fail("it needs PROVIDER.KIND.NAME");
         };
@@ -88,7 +99,11 @@ impl FromStr for Address {
         if provider.is_empty() || kind.is_empty() || name.is_empty() {
             return fail("a part of it is empty");
         }
-        Ok(Self { provider: provider.to_owned(), kind: kind.to_owned(), name: name.to_owned() })
+        Ok(Self {
+            provider: provider.to_owned(),
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+        })
     }
 }
 
@@ -115,20 +130,52 @@ mod tests {
         for (text, provider, kind, name) in [
             ("ec2.subnet.private-a", "ec2", "subnet", "private-a"),
             ("vault.secret.api-key", "vault", "secret", "api-key"),
-            ("kubernetes.apps/Deployment.natlangchain/api", "kubernetes", "apps/Deployment", "natlangchain/api"),
-            ("kubernetes.networking.k8s.io/Ingress.ns/a.b", "kubernetes", "networking.k8s.io/Ingress", "ns/a.b"),
-            ("kubernetes.Service.ns/api", "kubernetes", "Service", "ns/api"),
-            ("kubernetes.rbac.authorization.k8s.io/ClusterRole.system:x", "kubernetes", "rbac.authorization.k8s.io/ClusterRole", "system:x"),
+            (
+                "kubernetes.apps/Deployment.natlangchain/api",
+                "kubernetes",
+                "apps/Deployment",
+                "natlangchain/api",
+            ),
+            (
+                "kubernetes.networking.k8s.io/Ingress.ns/a.b",
+                "kubernetes",
+                "networking.k8s.io/Ingress",
+                "ns/a.b",
+            ),
+            (
+                "kubernetes.Service.ns/api",
+                "kubernetes",
+                "Service",
+                "ns/api",
+            ),
+            (
+                "kubernetes.rbac.authorization.k8s.io/ClusterRole.system:x",
+                "kubernetes",
+                "rbac.authorization.k8s.io/ClusterRole",
+                "system:x",
+            ),
         ] {
             let address: Address = text.parse().unwrap();
-            assert_eq!((address.provider(), address.kind(), address.name()), (provider, kind, name));
+            assert_eq!(
+                (address.provider(), address.kind(), address.name()),
+                (provider, kind, name)
+            );
             assert_eq!(address.to_string(), text);
         }
     }
 
     #[test]
     fn refusals() {
-        for text in ["", "ec2", "ec2.vpc", "ec2..x", ".vpc.x", "ec2.vpc.", "ec2.vpc.a b", "kubernetes.apps/Deployment"] {
+        for text in [
+            "",
+            "ec2",
+            "ec2.vpc",
+            "ec2..x",
+            ".vpc.x",
+            "ec2.vpc.",
+            "ec2.vpc.a b",
+            "kubernetes.apps/Deployment",
+        ] {
             assert!(text.parse::<Address>().is_err(), "{text:?}");
         }
     }

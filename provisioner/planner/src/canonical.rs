@@ -68,6 +68,9 @@ mod tests {
 
     #[test]
     fn keys_are_sorted_at_every_depth() {
-        assert_eq!(text(&json!({"b": [{"z": 1, "a": null}], "a": "\u{7f}é"})), "{\"a\":\"\u{7f}é\",\"b\":[{\"a\":null,\"z\":1}]}");
+        assert_eq!(
+            text(&json!({"b": [{"z": 1, "a": null}], "a": "\u{7f}é"})),
+            "{\"a\":\"\u{7f}é\",\"b\":[{\"a\":null,\"z\":1}]}"
+        );
     }
 }

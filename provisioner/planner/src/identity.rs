@@ -12,14 +12,18 @@ use crate::canonical;
 /// The id of one fresh build of an environment: `YYYYMMDD-xxxx`, the UTC day it was planned and four random hex digits.
 ///
 /// Fits a DNS label, so that names and namespaces can carry it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]
 pub struct Generation(String);
 
 /// A text that is no generation id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a generation id: it needs 1 to 24 lower-case letters, digits and inner dashes")]
+#[error(
+    "`{0}` is not a generation id: it needs 1 to 24 lower-case letters, digits and inner dashes"
+)]
 pub struct GenerationError(String);
 
 impl Generation {
@@ -41,10 +45,16 @@ impl FromStr for Generation {
     fn from_str(text: &str) -> Result<Self, GenerationError> {
         let well_formed = !text.is_empty()
             && text.len() <= 24
-            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
             && !text.starts_with('-')
             && !text.ends_with('-');
-        if well_formed { Ok(Self(text.to_owned())) } else { Err(GenerationError(text.chars().take(64).collect())) }
+        if well_formed {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(GenerationError(text.chars().take(64).collect()))
+        }
     }
 }
 
@@ -129,9 +139,15 @@ mod tests {
     #[test]
     fn names_fit_their_limit_and_stay_apart() {
         let generation: Generation = "20261124-7f3a".parse().unwrap();
-        assert_eq!(scoped_name("sandbox", &generation, "api", 63), "sandbox-20261124-7f3a-api");
+        assert_eq!(
+            scoped_name("sandbox", &generation, "api", 63),
+            "sandbox-20261124-7f3a-api"
+        );
         let (a, b) = ("x".repeat(80) + "a", "x".repeat(80) + "b");
-        let (a, b) = (scoped_name("sandbox", &generation, &a, 63), scoped_name("sandbox", &generation, &b, 63));
+        let (a, b) = (
+            scoped_name("sandbox", &generation, &a, 63),
+            scoped_name("sandbox", &generation, &b, 63),
+        );
         assert!(a.len() <= 63 && b.len() <= 63 && a != b);
     }
 

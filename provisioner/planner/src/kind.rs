@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The groups of the preview and of progress, in the order they are applied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Layer {
     /// VPC, subnets, gateways, routes, firewalls.
@@ -66,8 +68,15 @@ pub struct SpecError {
 }
 
 /// [`Kind::normalize`] for a serde type: through the type and back, so defaults are filled and nothing unknown stays.
-pub fn through<T: serde::de::DeserializeOwned + Serialize>(spec: &Value) -> Result<Value, SpecError> {
-    let typed: T = serde_path_to_error::deserialize(spec)
-        .map_err(|error| SpecError { path: error.path().to_string(), why: error.inner().to_string() })?;
-    serde_json::to_value(typed).map_err(|error| SpecError { path: String::new(), why: error.to_string() })
+pub fn through<T: serde::de::DeserializeOwned + Serialize>(
+    spec: &Value,
+) -> Result<Value, SpecError> {
+    let typed: T = serde_path_to_error::deserialize(spec).map_err(|error| SpecError {
+        path: error.path().to_string(),
+        why: error.inner().to_string(),
+    })?;
+    serde_json::to_value(typed).map_err(|error| SpecError {
+        path: String::new(),
+        why: error.to_string(),
+    })
 }

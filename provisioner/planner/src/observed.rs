@@ -58,7 +58,9 @@ impl Inventory {
     pub fn merge(&mut self, other: Inventory) {
         self.objects.extend(other.objects);
         self.foreign.extend(other.foreign);
-        self.objects.sort_by(|a, b| (&a.generation, &a.address, &a.id).cmp(&(&b.generation, &b.address, &b.id)));
+        self.objects.sort_by(|a, b| {
+            (&a.generation, &a.address, &a.id).cmp(&(&b.generation, &b.address, &b.id))
+        });
         self.foreign.sort();
     }
 }

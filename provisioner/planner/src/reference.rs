@@ -13,7 +13,9 @@ use crate::address::{Address, AddressError};
 /// `ADDRESS/ATTRIBUTE`: an output of a resource, `ec2.vpc.main/id`.
 ///
 /// The attribute follows the last slash, since a Kubernetes address holds slashes itself.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]
 pub struct Reference {
@@ -35,7 +37,10 @@ impl FromStr for Reference {
     /// Without a slash the attribute is `id`.
     fn from_str(text: &str) -> Result<Self, AddressError> {
         let (address, attribute) = text.rsplit_once('/').unwrap_or((text, "id"));
-        Ok(Self { address: address.parse()?, attribute: attribute.to_owned() })
+        Ok(Self {
+            address: address.parse()?,
+            attribute: attribute.to_owned(),
+        })
     }
 }
 
@@ -120,8 +125,14 @@ pub fn resolve(value: &Value, lookup: &impl Fn(&Reference) -> Option<Value>) -> 
         return lookup(&reference).unwrap_or_else(|| value.clone());
     }
     match value {
-        Value::Array(items) => Value::Array(items.iter().map(|item| resolve(item, lookup)).collect()),
-        Value::Object(map) => Value::Object(map.iter().map(|(key, item)| (key.clone(), resolve(item, lookup))).collect()),
+        Value::Array(items) => {
+            Value::Array(items.iter().map(|item| resolve(item, lookup)).collect())
+        }
+        Value::Object(map) => Value::Object(
+            map.iter()
+                .map(|(key, item)| (key.clone(), resolve(item, lookup)))
+                .collect(),
+        ),
         other => other.clone(),
     }
 }
@@ -133,9 +144,15 @@ mod tests {
 
     #[test]
     fn resolves_what_it_knows() {
-        let spec = json!({"vpc": {"unknown": "ec2.vpc.main/id"}, "list": [{"unknown": "ec2.subnet.a"}]});
+        let spec =
+            json!({"vpc": {"unknown": "ec2.vpc.main/id"}, "list": [{"unknown": "ec2.subnet.a"}]});
         assert_eq!(references(&spec).len(), 2);
-        let resolved = resolve(&spec, &|r| (r.address.kind() == "vpc").then(|| json!("vpc-1")));
-        assert_eq!(resolved, json!({"vpc": "vpc-1", "list": [{"unknown": "ec2.subnet.a"}]}));
+        let resolved = resolve(&spec, &|r| {
+            (r.address.kind() == "vpc").then(|| json!("vpc-1"))
+        });
+        assert_eq!(
+            resolved,
+            json!({"vpc": "vpc-1", "list": [{"unknown": "ec2.subnet.a"}]})
+        );
     }
 }

@@ -93,6 +93,16 @@ const BASE: Kind = Kind {
 /// The checks' part of the catalogue.
 pub const KINDS: &[Kind] = &[
     BASE,
-    Kind { name: "check.workload", normalize: through::<Workload>, seconds: 20, ..BASE },
-    Kind { name: "check.seed", normalize: through::<Seed>, seconds: 5, ..BASE },
+    Kind {
+        name: "check.workload",
+        normalize: through::<Workload>,
+        seconds: 20,
+        ..BASE
+    },
+    Kind {
+        name: "check.seed",
+        normalize: through::<Seed>,
+        seconds: 5,
+        ..BASE
+    },
 ];

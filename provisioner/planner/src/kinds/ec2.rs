@@ -264,24 +264,105 @@ const BASE: Kind = Kind {
 
 /// The EC2 part of the catalogue.
 pub const KINDS: &[Kind] = &[
-    Kind { name: "ec2.vpc", in_place: &["tags", "dns_support", "dns_hostnames"], calls: 4, ..BASE },
-    Kind { name: "ec2.subnet", normalize: through::<Subnet>, in_place: &["tags", "public"], calls: 2, ..BASE },
-    Kind { name: "ec2.internet-gateway", normalize: through::<InternetGateway>, in_place: &["tags", "vpc"], calls: 2, ..BASE },
-    Kind { name: "ec2.elastic-ip", normalize: through::<ElasticIp>, outputs: &["id", "public-ip"], ..BASE },
-    Kind { name: "ec2.nat-gateway", normalize: through::<NatGateway>, seconds: 100, calls: 8, ..BASE },
-    Kind { name: "ec2.route-table", normalize: through::<RouteTable>, in_place: &["tags", "routes", "subnets"], sets: &["routes", "subnets"], calls: 4, ..BASE },
-    Kind { name: "ec2.security-group", normalize: through::<SecurityGroup>, in_place: &["tags", "ingress", "egress"], sets: &["ingress", "egress"], calls: 4, ..BASE },
-    Kind { name: "ec2.network-acl", normalize: through::<NetworkAcl>, in_place: &["tags", "entries", "subnets"], sets: &["entries", "subnets"], calls: 6, ..BASE },
-    Kind { name: "ec2.key-pair", layer: Layer::Identity, normalize: through::<KeyPair>, opaque: &["public_key"], named: true, outputs: &["id", "name"], ..BASE },
     Kind {
-        name: "ec2.launch-template",
-        layer: Layer::Compute,
-        normalize: through::<LaunchTemplate>,
-        opaque: &["image", "instance_type", "key_pair", "instance_profile", "security_groups", "block_devices", "user_data"],
+        name: "ec2.vpc",
+        in_place: &["tags", "dns_support", "dns_hostnames"],
+        calls: 4,
+        ..BASE
+    },
+    Kind {
+        name: "ec2.subnet",
+        normalize: through::<Subnet>,
+        in_place: &["tags", "public"],
+        calls: 2,
+        ..BASE
+    },
+    Kind {
+        name: "ec2.internet-gateway",
+        normalize: through::<InternetGateway>,
+        in_place: &["tags", "vpc"],
+        calls: 2,
+        ..BASE
+    },
+    Kind {
+        name: "ec2.elastic-ip",
+        normalize: through::<ElasticIp>,
+        outputs: &["id", "public-ip"],
+        ..BASE
+    },
+    Kind {
+        name: "ec2.nat-gateway",
+        normalize: through::<NatGateway>,
+        seconds: 100,
+        calls: 8,
+        ..BASE
+    },
+    Kind {
+        name: "ec2.route-table",
+        normalize: through::<RouteTable>,
+        in_place: &["tags", "routes", "subnets"],
+        sets: &["routes", "subnets"],
+        calls: 4,
+        ..BASE
+    },
+    Kind {
+        name: "ec2.security-group",
+        normalize: through::<SecurityGroup>,
+        in_place: &["tags", "ingress", "egress"],
+        sets: &["ingress", "egress"],
+        calls: 4,
+        ..BASE
+    },
+    Kind {
+        name: "ec2.network-acl",
+        normalize: through::<NetworkAcl>,
+        in_place: &["tags", "entries", "subnets"],
+        sets: &["entries", "subnets"],
+        calls: 6,
+        ..BASE
+    },
+    Kind {
+        name: "ec2.key-pair",
+        layer: Layer::Identity,
+        normalize: through::<KeyPair>,
+        opaque: &["public_key"],
         named: true,
         outputs: &["id", "name"],
         ..BASE
     },
-    Kind { name: "ec2.instance", layer: Layer::Compute, normalize: through::<Instance>, outputs: &["id", "private-ip", "public-ip"], seconds: 45, calls: 8, ..BASE },
-    Kind { name: "ec2.volume", layer: Layer::Storage, normalize: through::<Volume>, in_place: &["tags", "size", "volume_type", "instance", "device"], seconds: 10, calls: 4, ..BASE },
+    Kind {
+        name: "ec2.launch-template",
+        layer: Layer::Compute,
+        normalize: through::<LaunchTemplate>,
+        opaque: &[
+            "image",
+            "instance_type",
+            "key_pair",
+            "instance_profile",
+            "security_groups",
+            "block_devices",
+            "user_data",
+        ],
+        named: true,
+        outputs: &["id", "name"],
+        ..BASE
+    },
+    Kind {
+        name: "ec2.instance",
+        layer: Layer::Compute,
+        normalize: through::<Instance>,
+        outputs: &["id", "private-ip", "public-ip"],
+        seconds: 45,
+        calls: 8,
+        ..BASE
+    },
+    Kind {
+        name: "ec2.volume",
+        layer: Layer::Storage,
+        normalize: through::<Volume>,
+        in_place: &["tags", "size", "volume_type", "instance", "device"],
+        seconds: 10,
+        calls: 4,
+        ..BASE
+    },
 ];

@@ -64,7 +64,20 @@ const BASE: Kind = Kind {
 /// The IAM part of the catalogue.
 pub const KINDS: &[Kind] = &[
     BASE,
-    Kind { name: "iam.policy", normalize: through::<Policy>, in_place: &["document", "tags"], sets: &[], ..BASE },
+    Kind {
+        name: "iam.policy",
+        normalize: through::<Policy>,
+        in_place: &["document", "tags"],
+        sets: &[],
+        ..BASE
+    },
     // An instance profile takes seconds to be visible to EC2.
-    Kind { name: "iam.instance-profile", normalize: through::<InstanceProfile>, in_place: &["role", "tags"], sets: &[], seconds: 10, ..BASE },
+    Kind {
+        name: "iam.instance-profile",
+        normalize: through::<InstanceProfile>,
+        in_place: &["role", "tags"],
+        sets: &[],
+        seconds: 10,
+        ..BASE
+    },
 ];

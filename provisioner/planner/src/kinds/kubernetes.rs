@@ -46,9 +46,21 @@ static EXPOSURE: Kind = wave(Layer::Exposure, 1);
 /// Order within a layer (namespaces, CRDs, classes, RBAC…) is by [`order`].
 pub fn of(kind: &str) -> &'static Kind {
     match kind.rsplit('/').next().unwrap_or(kind) {
-        "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "Pod" | "Job" | "CronJob" | "ReplicationController"
-        | "HorizontalPodAutoscaler" | "PodDisruptionBudget" => &WORKLOAD,
-        "Ingress" | "Gateway" | "HTTPRoute" | "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration" => &EXPOSURE,
+        "Deployment"
+        | "StatefulSet"
+        | "DaemonSet"
+        | "ReplicaSet"
+        | "Pod"
+        | "Job"
+        | "CronJob"
+        | "ReplicationController"
+        | "HorizontalPodAutoscaler"
+        | "PodDisruptionBudget" => &WORKLOAD,
+        "Ingress"
+        | "Gateway"
+        | "HTTPRoute"
+        | "ValidatingWebhookConfiguration"
+        | "MutatingWebhookConfiguration" => &EXPOSURE,
         _ => &CONFIGURATION,
     }
 }

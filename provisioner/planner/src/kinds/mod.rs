@@ -16,7 +16,16 @@ use crate::kind::Kind;
 
 /// Every kind, by [`Kind::name`].
 pub fn all() -> impl Iterator<Item = &'static Kind> {
-    [ec2::KINDS, iam::KINDS, s3::KINDS, vault::KINDS, seed::KINDS, check::KINDS].into_iter().flatten()
+    [
+        ec2::KINDS,
+        iam::KINDS,
+        s3::KINDS,
+        vault::KINDS,
+        seed::KINDS,
+        check::KINDS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The kind an address names. Every `kubernetes.*` kind is one open-ended family, see [`kubernetes::of`].

@@ -51,7 +51,13 @@ const BASE: Kind = Kind {
     name: "s3.bucket",
     layer: Layer::Storage,
     normalize: through::<Bucket>,
-    in_place: &["versioning", "encryption", "policy", "block_public_access", "tags"],
+    in_place: &[
+        "versioning",
+        "encryption",
+        "policy",
+        "block_public_access",
+        "tags",
+    ],
     sets: &[],
     opaque: &[],
     named: true,
@@ -63,5 +69,15 @@ const BASE: Kind = Kind {
 /// The object-store part of the catalogue.
 pub const KINDS: &[Kind] = &[
     BASE,
-    Kind { name: "s3.generation", layer: Layer::Validation, normalize: through::<GenerationMark>, in_place: &["state"], named: false, outputs: &["id"], seconds: 1, calls: 2, ..BASE },
+    Kind {
+        name: "s3.generation",
+        layer: Layer::Validation,
+        normalize: through::<GenerationMark>,
+        in_place: &["state"],
+        named: false,
+        outputs: &["id"],
+        seconds: 1,
+        calls: 2,
+        ..BASE
+    },
 ];

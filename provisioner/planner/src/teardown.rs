@@ -1,0 +1,68 @@
+//! In which order objects go, and when an old one must go before its replacement can come.
+
+use serde_json::Value;
+
+use crate::address::Address;
+use crate::kinds;
+
+/// Place in the order of deleting, smaller first: users before what they use (EC2 answers `DependencyViolation` otherwise).
+pub(crate) fn rank(address: &Address) -> u8 {
+    match address.provider() {
+        // Ingress and webhooks first, the namespace after everything in it.
+        "kubernetes" => 6_u8.saturating_sub(kinds::kubernetes::order(address.kind())),
+        "check" => 0,
+        "seed" => 7,
+        _ => match address.qualified_kind().as_str() {
+            "s3.generation" => 8,
+            "ec2.instance" | "ec2.nat-gateway" => 10,
+            "ec2.volume" | "ec2.elastic-ip" | "ec2.launch-template" => 11,
+            "ec2.key-pair" | "iam.instance-profile" => 12,
+            "iam.role" => 13,
+            "iam.policy" | "ec2.subnet" => 14,
+            "ec2.network-acl"
+            | "ec2.route-table"
+            | "ec2.security-group"
+            | "ec2.internet-gateway" => 15,
+            "ec2.vpc" => 16,
+            "s3.bucket" => 17,
+            "vault.secret" => 18,
+            _ => 9,
+        },
+    }
+}
+
+/// Whether the old object takes what the new one needs: an address range, an elastic IP, a group's name in its VPC.
+pub(crate) fn in_the_way(address: &Address, wanted: &Value, found: &Value) -> bool {
+    let equal = |field: &str| {
+        wanted
+            .get(field)
+            .is_some_and(|value| !value.is_null() && Some(value) == found.get(field))
+    };
+    match address.qualified_kind().as_str() {
+        "ec2.subnet" => equal("vpc") && overlap(wanted.get("cidr"), found.get("cidr")),
+        "ec2.nat-gateway" => equal("elastic_ip"),
+        "ec2.security-group" => equal("vpc"),
+        "ec2.instance" => equal("subnet") && equal("private_ip"),
+        _ => false,
+    }
+}
+
+/// Whether an object of this kind can't be deleted while others stand on it.
+pub(crate) fn holds_on(address: &Address) -> bool {
+    matches!(
+        address.qualified_kind().as_str(),
+        "ec2.subnet" | "ec2.security-group" | "ec2.vpc" | "s3.bucket"
+    )
+}
+
+fn overlap(a: Option<&Value>, b: Option<&Value>) -> bool {
+    let network = |value: Option<&Value>| {
+        value
+            .and_then(Value::as_str)
+            .and_then(|text| text.parse::<ipnet::Ipv4Net>().ok())
+    };
+    match (network(a), network(b)) {
+        (Some(a), Some(b)) => a.contains(&b) || b.contains(&a),
+        _ => false,
+    }
+}
