@@ -1,1 +1,22 @@
 //! S3 buckets, backup sources and the environment's lock.
+//!
+//! - [`provider`]: the kinds `s3.bucket` and `s3.generation`.
+//! - [`store`]: one bucket's objects: list, head, get, put, all streaming.
+//! - [`lock`]: the lock of an environment, by conditional writes.
+
+mod bucket;
+pub mod lock;
+pub mod provider;
+pub mod store;
+
+pub use lock::S3Lock;
+pub use provider::S3;
+pub use store::{Head, Object, Put, Store, Stored};
+
+/// A client for a configuration from [`provider_aws::Connection::load`].
+///
+/// Another endpoint than AWS's is spoken to in path style: it has no DNS name per bucket.
+pub fn client(config: &aws_config::SdkConfig) -> aws_sdk_s3::Client {
+    let path_style = config.endpoint_url().is_some();
+    aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(config).force_path_style(path_style).build())
+}
