@@ -370,18 +370,24 @@ impl Reading {
         node: &Node,
         mut value: Value,
     ) -> Option<Value> {
+        let mut meant = Vec::new();
         for _ in 0..MOST_PER_SPEC {
             let error = match (kind.normalize)(&value) {
                 Ok(normal) => return Some(normal),
                 Err(error) => error,
             };
             let Some(field) = quoted_after(&error.why, "unknown field `") else {
-                self.fault(
-                    file,
-                    node.locate(&error.path),
-                    readable(&error.path, &error.why),
-                    None,
-                );
+                // A misspelt field is one fault, not also a missing one.
+                let misspelt = quoted_after(&error.why, "missing field `")
+                    .is_some_and(|field| meant.iter().any(|name| name == field));
+                if !misspelt {
+                    self.fault(
+                        file,
+                        node.locate(&error.path),
+                        readable(&error.path, &error.why),
+                        None,
+                    );
+                }
                 return None;
             };
             let known: Vec<&str> = error.why.split('`').skip(3).step_by(2).collect();
@@ -389,12 +395,13 @@ impl Reading {
                 .path
                 .strip_suffix(field)
                 .map_or(error.path.as_str(), |path| path.trim_end_matches('.'));
-            let path = if parent.is_empty() {
+            let path = if parent.is_empty() || parent == "." {
                 field.to_owned()
             } else {
                 format!("{parent}.{field}")
             };
             let near = nearest(field, known);
+            meant.extend(near.clone());
             self.fault(
                 file,
                 node.locate(&path),
