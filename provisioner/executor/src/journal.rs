@@ -204,7 +204,12 @@ pub struct Contents {
 /// # Errors
 /// [`JournalError::Damaged`] for anything but a torn last line.
 pub fn parse(path: &Path, bytes: &[u8]) -> Result<Contents, JournalError> {
-    let mut contents = Contents { records: Vec::new(), length: 0, torn: false, sum: GENESIS.to_owned() };
+    let mut contents = Contents {
+        records: Vec::new(),
+        length: 0,
+        torn: false,
+        sum: GENESIS.to_owned(),
+    };
     let mut rest = bytes;
     while !rest.is_empty() {
         let Some(end) = rest.iter().position(|&byte| byte == b'\n') else {
@@ -224,7 +229,13 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Contents, JournalError> {
                 contents.torn = true;
                 break;
             }
-            Err(error) => return Err(JournalError::Damaged { path: path.to_owned(), line: seq + 1, why: error.to_string() }),
+            Err(error) => {
+                return Err(JournalError::Damaged {
+                    path: path.to_owned(),
+                    line: seq + 1,
+                    why: error.to_string(),
+                });
+            }
         }
         rest = after;
     }
@@ -304,9 +315,11 @@ impl Journal {
             .open(path)
             .map_err(|source| failed(path, "create it", source, 0))?;
         hold(path, &file)?;
-        file.sync_all().map_err(|source| failed(path, "create it", source, 0))?;
+        file.sync_all()
+            .map_err(|source| failed(path, "create it", source, 0))?;
         if let Some(folder) = path.parent() {
-            sync_folder(folder).map_err(|source| failed(path, "make its folder durable", source, 0))?;
+            sync_folder(folder)
+                .map_err(|source| failed(path, "make its folder durable", source, 0))?;
         }
         Self::on(path.to_owned(), Box::new(file), &[])
     }
@@ -316,8 +329,11 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Damaged`], [`JournalError::Busy`], [`JournalError::TooLarge`] or [`JournalError::Io`].
     pub fn open(path: &Path) -> Result<Self, JournalError> {
-        let mut file =
-            OpenOptions::new().append(true).read(true).open(path).map_err(|source| failed(path, "open it", source, 0))?;
+        let mut file = OpenOptions::new()
+            .append(true)
+            .read(true)
+            .open(path)
+            .map_err(|source| failed(path, "open it", source, 0))?;
         hold(path, &file)?;
         let bytes = read_all(path, &mut file)?;
         Self::on(path.to_owned(), Box::new(file), &bytes)
@@ -327,13 +343,32 @@ impl Journal {
     ///
     /// # Errors
     /// As [`parse`], and [`JournalError::Io`] when the torn line can't be cut off.
-    pub fn on(path: PathBuf, mut store: Box<dyn Store>, bytes: &[u8]) -> Result<Self, JournalError> {
+    pub fn on(
+        path: PathBuf,
+        mut store: Box<dyn Store>,
+        bytes: &[u8],
+    ) -> Result<Self, JournalError> {
         let contents = parse(&path, bytes)?;
         if contents.torn {
-            store.truncate(contents.length).map_err(|source| failed(&path, "cut off its torn last line", source, 0))?;
+            store
+                .truncate(contents.length)
+                .map_err(|source| failed(&path, "cut off its torn last line", source, 0))?;
         }
-        let Contents { records, length, torn, sum } = contents;
-        Ok(Self { path, store, records, length, sum, closed: false, cut: torn })
+        let Contents {
+            records,
+            length,
+            torn,
+            sum,
+        } = contents;
+        Ok(Self {
+            path,
+            store,
+            records,
+            length,
+            sum,
+            closed: false,
+            cut: torn,
+        })
     }
 
     /// Writes one record and returns when it is durable.
@@ -343,10 +378,17 @@ impl Journal {
     /// disk is not known. What was written of the record is cut off where that is possible.
     pub fn append(&mut self, entry: Entry) -> Result<(), JournalError> {
         if self.closed {
-            return Err(JournalError::Closed { path: self.path.clone() });
+            return Err(JournalError::Closed {
+                path: self.path.clone(),
+            });
         }
-        let record = Record { seq: self.records.len() as u64, at: Timestamp::now(), entry };
-        let body = serde_json::to_vec(&record).map_err(|error| failed(&self.path, "encode a record", error.into(), record.seq))?;
+        let record = Record {
+            seq: self.records.len() as u64,
+            at: Timestamp::now(),
+            entry,
+        };
+        let body = serde_json::to_vec(&record)
+            .map_err(|error| failed(&self.path, "encode a record", error.into(), record.seq))?;
         let rest = &body[1..];
         let sum = chain(&self.sum, rest);
         let mut line = Vec::with_capacity(rest.len() + SUM_LENGTH + 16);
@@ -355,7 +397,11 @@ impl Journal {
         line.extend_from_slice(SUM_CLOSE);
         line.extend_from_slice(rest);
         if line.len() > LONGEST_LINE {
-            return Err(JournalError::TooLarge { path: self.path.clone(), what: "a record", limit: LONGEST_LINE as u64 });
+            return Err(JournalError::TooLarge {
+                path: self.path.clone(),
+                what: "a record",
+                limit: LONGEST_LINE as u64,
+            });
         }
         line.push(b'\n');
         if let Err(source) = self.store.append(&line) {
@@ -399,9 +445,15 @@ pub fn read(path: &Path) -> Result<Contents, JournalError> {
 
 fn read_all(path: &Path, file: &mut File) -> Result<Vec<u8>, JournalError> {
     let mut bytes = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|source| failed(path, "read it", source, 0))?;
+    file.take(LARGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|source| failed(path, "read it", source, 0))?;
     if bytes.len() as u64 > LARGEST {
-        return Err(JournalError::TooLarge { path: path.to_owned(), what: "the file", limit: LARGEST });
+        return Err(JournalError::TooLarge {
+            path: path.to_owned(),
+            what: "the file",
+            limit: LARGEST,
+        });
     }
     Ok(bytes)
 }
@@ -409,7 +461,9 @@ fn read_all(path: &Path, file: &mut File) -> Result<Vec<u8>, JournalError> {
 fn hold(path: &Path, file: &File) -> Result<(), JournalError> {
     match file.try_lock() {
         Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => Err(JournalError::Busy { path: path.to_owned() }),
+        Err(TryLockError::WouldBlock) => Err(JournalError::Busy {
+            path: path.to_owned(),
+        }),
         Err(TryLockError::Error(source)) => Err(failed(path, "lock it", source, 0)),
     }
 }
@@ -417,8 +471,14 @@ fn hold(path: &Path, file: &File) -> Result<(), JournalError> {
 fn failed(path: &Path, doing: &'static str, source: io::Error, seq: u64) -> JournalError {
     let path = path.to_owned();
     match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => JournalError::Full { path, seq },
-        _ => JournalError::Io { path, doing, source },
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            JournalError::Full { path, seq }
+        }
+        _ => JournalError::Io {
+            path,
+            doing,
+            source,
+        },
     }
 }
 
@@ -436,12 +496,36 @@ mod tests {
         let path = folder.join("journal.jsonl");
         let mut journal = Journal::create(&path).unwrap();
         let generation = "20261124-7f3a".parse().unwrap();
-        journal.append(Entry::Run { plan: "p".into(), environment: "sandbox".into(), generation }).unwrap();
-        journal.append(Entry::Started { step: "create a.b.c".into() }).unwrap();
-        let outputs = Outputs::from([("id".to_owned(), serde_json::json!("vpc-1")), ("n".to_owned(), serde_json::json!(1.50))]);
-        journal.append(Entry::Done { step: "create a.b.c".into(), outputs }).unwrap();
+        journal
+            .append(Entry::Run {
+                plan: "p".into(),
+                environment: "sandbox".into(),
+                generation,
+            })
+            .unwrap();
+        journal
+            .append(Entry::Started {
+                step: "create a.b.c".into(),
+            })
+            .unwrap();
+        let outputs = Outputs::from([
+            ("id".to_owned(), serde_json::json!("vpc-1")),
+            ("n".to_owned(), serde_json::json!(1.50)),
+        ]);
+        journal
+            .append(Entry::Done {
+                step: "create a.b.c".into(),
+                outputs,
+            })
+            .unwrap();
         journal.append(Entry::Resumed {}).unwrap();
-        journal.append(Entry::Finished { done: 1, failed: 0, not_run: 0 }).unwrap();
+        journal
+            .append(Entry::Finished {
+                done: 1,
+                failed: 0,
+                not_run: 0,
+            })
+            .unwrap();
         (path.clone(), std::fs::read(&path).unwrap())
     }
 
@@ -449,15 +533,24 @@ mod tests {
     fn reads_back_what_was_written() {
         let folder = tempfile::tempdir().unwrap();
         let (path, _) = written(folder.path());
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         let contents = read(&path).unwrap();
         assert_eq!(contents.records.len(), 5);
         assert!(!contents.torn);
         let mut journal = Journal::open(&path).unwrap();
-        assert!(matches!(Journal::open(&path), Err(JournalError::Busy { .. })));
+        assert!(matches!(
+            Journal::open(&path),
+            Err(JournalError::Busy { .. })
+        ));
         journal.append(Entry::Resumed {}).unwrap();
         assert_eq!(read(&path).unwrap().records.len(), 6);
-        assert!(matches!(Journal::create(&path), Err(JournalError::Io { .. })));
+        assert!(matches!(
+            Journal::create(&path),
+            Err(JournalError::Io { .. })
+        ));
     }
 
     #[test]
@@ -465,7 +558,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (path, bytes) = written(folder.path());
         for length in 0..bytes.len() {
-            let whole = bytes[..length].iter().filter(|&&byte| byte == b'\n').count();
+            let whole = bytes[..length]
+                .iter()
+                .filter(|&&byte| byte == b'\n')
+                .count();
             let contents = parse(&path, &bytes[..length]).unwrap();
             assert_eq!(contents.records.len(), whole);
             assert_eq!(contents.torn, length > 0 && bytes[length - 1] != b'\n');
@@ -483,17 +579,27 @@ mod tests {
     fn any_changed_byte_is_refused_with_its_line() {
         let folder = tempfile::tempdir().unwrap();
         let (path, bytes) = written(folder.path());
-        let last_line = bytes[..bytes.len() - 1].iter().rposition(|&byte| byte == b'\n').unwrap() + 1;
+        let last_line = bytes[..bytes.len() - 1]
+            .iter()
+            .rposition(|&byte| byte == b'\n')
+            .unwrap()
+            + 1;
         for at in 0..bytes.len() - 1 {
             for flip in [0x01, 0x20, 0x80] {
                 let mut changed = bytes.clone();
                 changed[at] ^= flip;
                 match parse(&path, &changed) {
                     Err(JournalError::Damaged { line, .. }) => {
-                        assert_eq!(line as usize, 1 + bytes[..at].iter().filter(|&&byte| byte == b'\n').count());
+                        assert_eq!(
+                            line as usize,
+                            1 + bytes[..at].iter().filter(|&&byte| byte == b'\n').count()
+                        );
                     }
                     // An opened string or bracket in the last line makes it look cut short; it is dropped, never believed.
-                    Ok(contents) => assert!(at >= last_line && contents.torn && contents.records.len() == 4, "byte {at}"),
+                    Ok(contents) => assert!(
+                        at >= last_line && contents.torn && contents.records.len() == 4,
+                        "byte {at}"
+                    ),
                     Err(other) => panic!("{other}"),
                 }
             }
@@ -505,20 +611,51 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (path, bytes) = written(folder.path());
         let lines: Vec<&[u8]> = bytes.split_inclusive(|&byte| byte == b'\n').collect();
-        let join = |order: &[usize]| order.iter().flat_map(|&index| lines[index].to_vec()).collect::<Vec<u8>>();
-        for order in [&[1, 2, 3, 4][..], &[0, 2, 3, 4], &[0, 2, 1, 3, 4], &[0, 1, 1, 2, 3, 4], &[0, 1, 2, 4]] {
-            assert!(matches!(parse(&path, &join(order)), Err(JournalError::Damaged { .. })), "{order:?}");
+        let join = |order: &[usize]| {
+            order
+                .iter()
+                .flat_map(|&index| lines[index].to_vec())
+                .collect::<Vec<u8>>()
+        };
+        for order in [
+            &[1, 2, 3, 4][..],
+            &[0, 2, 3, 4],
+            &[0, 2, 1, 3, 4],
+            &[0, 1, 1, 2, 3, 4],
+            &[0, 1, 2, 4],
+        ] {
+            assert!(
+                matches!(
+                    parse(&path, &join(order)),
+                    Err(JournalError::Damaged { .. })
+                ),
+                "{order:?}"
+            );
         }
         let mut blank = bytes.clone();
         blank.splice(0..0, *b"\n");
-        assert!(matches!(parse(&path, &blank), Err(JournalError::Damaged { line: 1, .. })));
+        assert!(matches!(
+            parse(&path, &blank),
+            Err(JournalError::Damaged { line: 1, .. })
+        ));
     }
 
     #[test]
     fn a_full_disk_is_said_and_leaves_the_journal_intact() {
-        let mut journal = Journal::on("/dev/full".into(), Box::new(OpenOptions::new().append(true).open("/dev/full").unwrap()), &[]).unwrap();
+        let mut journal = Journal::on(
+            "/dev/full".into(),
+            Box::new(OpenOptions::new().append(true).open("/dev/full").unwrap()),
+            &[],
+        )
+        .unwrap();
         let error = journal.append(Entry::Resumed {}).unwrap_err();
-        assert!(matches!(error, JournalError::Full { seq: 0, .. }), "{error}");
-        assert!(matches!(journal.append(Entry::Resumed {}), Err(JournalError::Closed { .. })));
+        assert!(
+            matches!(error, JournalError::Full { seq: 0, .. }),
+            "{error}"
+        );
+        assert!(matches!(
+            journal.append(Entry::Resumed {}),
+            Err(JournalError::Closed { .. })
+        ));
     }
 }

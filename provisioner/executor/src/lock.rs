@@ -35,10 +35,15 @@ pub struct Owner {
 impl Owner {
     /// This process.
     pub fn current() -> Self {
-        let who = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+        let who = ["USER", "LOGNAME"]
+            .iter()
+            .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
         Self {
             who: who.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw())),
-            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            host: rustix::system::uname()
+                .nodename()
+                .to_string_lossy()
+                .into_owned(),
             pid: std::process::id(),
             since: Timestamp::now(),
         }
@@ -47,7 +52,11 @@ impl Owner {
 
 impl std::fmt::Display for Owner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} on {} (process {}) since {}", self.who, self.host, self.pid, self.since)
+        write!(
+            f,
+            "{} on {} (process {}) since {}",
+            self.who, self.host, self.pid, self.since
+        )
     }
 }
 
@@ -88,8 +97,13 @@ pub enum LockError {
 }
 
 fn held_by(owner: &Option<Owner>, expires: &Option<Timestamp>) -> String {
-    let owner = owner.as_ref().map(|owner| format!(" by {owner}")).unwrap_or_default();
-    let expires = expires.map(|at| format!(", until {at}")).unwrap_or_default();
+    let owner = owner
+        .as_ref()
+        .map(|owner| format!(" by {owner}"))
+        .unwrap_or_default();
+    let expires = expires
+        .map(|at| format!(", until {at}"))
+        .unwrap_or_default();
     format!("{owner}{expires}")
 }
 
@@ -108,7 +122,13 @@ impl LocalLock {
     /// # Errors
     /// [`LockError::Held`] with the owner when another process has it, [`LockError::Io`] when the file can't be used.
     pub fn acquire(path: &Path, owner: &Owner) -> Result<Self, LockError> {
-        let fail = |doing| move |source| LockError::Io { doing, path: path.to_owned(), source };
+        let fail = |doing| {
+            move |source| LockError::Io {
+                doing,
+                path: path.to_owned(),
+                source,
+            }
+        };
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -121,16 +141,25 @@ impl LocalLock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(LockError::Held { lock: path.display().to_string(), owner: read_owner(&mut file), expires: None });
+                return Err(LockError::Held {
+                    lock: path.display().to_string(),
+                    owner: read_owner(&mut file),
+                    expires: None,
+                });
             }
             Err(TryLockError::Error(source)) => return Err(fail("lock")(source)),
         }
-        let text = serde_json::to_vec(owner).map_err(io::Error::from).map_err(fail("write"))?;
+        let text = serde_json::to_vec(owner)
+            .map_err(io::Error::from)
+            .map_err(fail("write"))?;
         file.set_len(0).map_err(fail("write"))?;
         file.rewind().map_err(fail("write"))?;
         file.write_all(&text).map_err(fail("write"))?;
         file.sync_all().map_err(fail("write"))?;
-        Ok(Self { file, path: path.to_owned() })
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+        })
     }
 
     /// Where it is.
@@ -172,12 +201,22 @@ pub struct LockRecord {
 impl LockRecord {
     /// The record of a new holder.
     pub fn new(owner: &Owner, token: u64, ttl: Duration, now: Timestamp) -> Self {
-        Self { owner: owner.who.clone(), host: owner.host.clone(), pid: owner.pid, since: owner.since, token, expires: after(now, ttl) }
+        Self {
+            owner: owner.who.clone(),
+            host: owner.host.clone(),
+            pid: owner.pid,
+            since: owner.since,
+            token,
+            expires: after(now, ttl),
+        }
     }
 
     /// The same holding, for another `ttl` from `now`.
     pub fn renewed(&self, ttl: Duration, now: Timestamp) -> Self {
-        Self { expires: after(now, ttl), ..self.clone() }
+        Self {
+            expires: after(now, ttl),
+            ..self.clone()
+        }
     }
 
     /// Whether it has run out.
@@ -187,12 +226,20 @@ impl LockRecord {
 
     /// Who holds it, for [`LockError::Held`].
     pub fn holder(&self) -> Owner {
-        Owner { who: self.owner.clone(), host: self.host.clone(), pid: self.pid, since: self.since }
+        Owner {
+            who: self.owner.clone(),
+            host: self.host.clone(),
+            pid: self.pid,
+            since: self.since,
+        }
     }
 }
 
 fn after(now: Timestamp, ttl: Duration) -> Timestamp {
-    SignedDuration::try_from(ttl).ok().and_then(|ttl| now.checked_add(ttl).ok()).unwrap_or(Timestamp::MAX)
+    SignedDuration::try_from(ttl)
+        .ok()
+        .and_then(|ttl| now.checked_add(ttl).ok())
+        .unwrap_or(Timestamp::MAX)
 }
 
 /// A remote lock that is ours.
@@ -239,7 +286,8 @@ pub trait RemoteLock: Send + Sync {
     ///
     /// # Errors
     /// [`LockError::Held`] when the lock is not that of `token` any more, [`LockError::Remote`] when the store fails.
-    async fn take_over(&self, token: u64, owner: &Owner, ttl: Duration) -> Result<Lease, LockError>;
+    async fn take_over(&self, token: u64, owner: &Owner, ttl: Duration)
+    -> Result<Lease, LockError>;
 }
 
 /// Asked before every effect: may this run still change things?
@@ -286,7 +334,11 @@ impl Renewal {
     ///
     /// # Errors
     /// As [`RemoteLock::acquire`].
-    pub async fn acquire(lock: Arc<dyn RemoteLock>, owner: &Owner, ttl: Duration) -> Result<Self, LockError> {
+    pub async fn acquire(
+        lock: Arc<dyn RemoteLock>,
+        owner: &Owner,
+        ttl: Duration,
+    ) -> Result<Self, LockError> {
         let asked = Instant::now();
         let lease = lock.acquire(owner, ttl).await?;
         Ok(Self::start(lock, lease, ttl, asked))
@@ -297,12 +349,21 @@ impl Renewal {
         let lease = Arc::new(Mutex::new(lease));
         let (say, holding) = watch::channel(Holding::Until(asked + ttl));
         let task = tokio::spawn(renew(Arc::clone(&lock), Arc::clone(&lease), ttl, say));
-        Self { lock, lease, holding, task }
+        Self {
+            lock,
+            lease,
+            holding,
+            task,
+        }
     }
 
     /// The fencing token.
     pub fn token(&self) -> u64 {
-        self.lease.lock().unwrap_or_else(PoisonError::into_inner).record.token
+        self.lease
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .record
+            .token
     }
 
     /// Stops renewing and lets the lock go.
@@ -311,7 +372,11 @@ impl Renewal {
     /// As [`RemoteLock::release`]; the lock then runs out by itself.
     pub async fn release(self) -> Result<(), LockError> {
         self.task.abort();
-        let lease = self.lease.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let lease = self
+            .lease
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         self.lock.release(&lease).await
     }
 }
@@ -322,7 +387,12 @@ impl Drop for Renewal {
     }
 }
 
-async fn renew(lock: Arc<dyn RemoteLock>, lease: Arc<Mutex<Lease>>, ttl: Duration, say: watch::Sender<Holding>) {
+async fn renew(
+    lock: Arc<dyn RemoteLock>,
+    lease: Arc<Mutex<Lease>>,
+    ttl: Duration,
+    say: watch::Sender<Holding>,
+) {
     loop {
         tokio::time::sleep(ttl / 3).await;
         let current = lease.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -349,8 +419,16 @@ impl Fence for Renewal {
     async fn held(&self) -> Result<(), Error> {
         match &*self.holding.borrow() {
             Holding::Until(end) if Instant::now() < *end => Ok(()),
-            Holding::Until(_) => Err(Error::new(ErrorKind::Conflict, "holding the lock", "it could not be renewed before it ran out")),
-            Holding::Lost(why) => Err(Error::new(ErrorKind::Conflict, "holding the lock", why.clone())),
+            Holding::Until(_) => Err(Error::new(
+                ErrorKind::Conflict,
+                "holding the lock",
+                "it could not be renewed before it ran out",
+            )),
+            Holding::Lost(why) => Err(Error::new(
+                ErrorKind::Conflict,
+                "holding the lock",
+                why.clone(),
+            )),
         }
     }
 }
@@ -365,11 +443,18 @@ impl MemoryLock {
     fn put(slot: &mut Option<(LockRecord, u64)>, record: LockRecord) -> Lease {
         let revision = slot.as_ref().map_or(1, |(_, revision)| revision + 1);
         *slot = Some((record.clone(), revision));
-        Lease { record, revision: revision.to_string() }
+        Lease {
+            record,
+            revision: revision.to_string(),
+        }
     }
 
     fn held(record: &LockRecord) -> LockError {
-        LockError::Held { lock: "memory".to_owned(), owner: Some(record.holder()), expires: Some(record.expires) }
+        LockError::Held {
+            lock: "memory".to_owned(),
+            owner: Some(record.holder()),
+            expires: Some(record.expires),
+        }
     }
 }
 
@@ -383,7 +468,10 @@ impl RemoteLock for MemoryLock {
             Some((record, _)) => record.token + 1,
             None => 1,
         };
-        Ok(Self::put(&mut slot, LockRecord::new(owner, token, ttl, now)))
+        Ok(Self::put(
+            &mut slot,
+            LockRecord::new(owner, token, ttl, now),
+        ))
     }
 
     async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Lease, LockError> {
@@ -393,8 +481,14 @@ impl RemoteLock for MemoryLock {
                 let record = lease.record.renewed(ttl, Timestamp::now());
                 Ok(Self::put(&mut slot, record))
             }
-            Some((record, _)) => Err(LockError::Lost { lock: "memory".to_owned(), why: format!("{} holds it", record.holder()) }),
-            None => Err(LockError::Lost { lock: "memory".to_owned(), why: "it is gone".to_owned() }),
+            Some((record, _)) => Err(LockError::Lost {
+                lock: "memory".to_owned(),
+                why: format!("{} holds it", record.holder()),
+            }),
+            None => Err(LockError::Lost {
+                lock: "memory".to_owned(),
+                why: "it is gone".to_owned(),
+            }),
         }
     }
 
@@ -409,10 +503,20 @@ impl RemoteLock for MemoryLock {
     }
 
     async fn read(&self) -> Result<Option<LockRecord>, LockError> {
-        Ok(self.record.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(record, _)| record.clone()))
+        Ok(self
+            .record
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+            .map(|(record, _)| record.clone()))
     }
 
-    async fn take_over(&self, token: u64, owner: &Owner, ttl: Duration) -> Result<Lease, LockError> {
+    async fn take_over(
+        &self,
+        token: u64,
+        owner: &Owner,
+        ttl: Duration,
+    ) -> Result<Lease, LockError> {
         let mut slot = self.record.lock().unwrap_or_else(PoisonError::into_inner);
         match &*slot {
             Some((record, _)) if record.token == token => {
@@ -420,7 +524,10 @@ impl RemoteLock for MemoryLock {
                 Ok(Self::put(&mut slot, next))
             }
             Some((record, _)) => Err(Self::held(record)),
-            None => Err(LockError::Lost { lock: "memory".to_owned(), why: "it was never taken".to_owned() }),
+            None => Err(LockError::Lost {
+                lock: "memory".to_owned(),
+                why: "it was never taken".to_owned(),
+            }),
         }
     }
 }
@@ -436,9 +543,14 @@ mod tests {
         let owner = Owner::current();
         let first = LocalLock::acquire(&path, &owner).unwrap();
         use std::os::unix::fs::PermissionsExt;
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         match LocalLock::acquire(&path, &owner) {
-            Err(error @ LockError::Held { .. }) => assert!(error.to_string().contains(&owner.host), "{error}"),
+            Err(error @ LockError::Held { .. }) => {
+                assert!(error.to_string().contains(&owner.host), "{error}")
+            }
             other => panic!("{other:?}"),
         }
         drop(first);
@@ -452,7 +564,10 @@ mod tests {
         std::fs::write(&target, "kept").unwrap();
         let path = folder.path().join("lock");
         std::os::unix::fs::symlink(&target, &path).unwrap();
-        assert!(matches!(LocalLock::acquire(&path, &Owner::current()), Err(LockError::Io { .. })));
+        assert!(matches!(
+            LocalLock::acquire(&path, &Owner::current()),
+            Err(LockError::Io { .. })
+        ));
         assert_eq!(std::fs::read_to_string(&target).unwrap(), "kept");
     }
 
@@ -462,7 +577,10 @@ mod tests {
         let lock = Arc::new(MemoryLock::default());
         let owner = Owner::current();
         let first = Renewal::acquire(lock.clone(), &owner, ttl).await.unwrap();
-        assert!(matches!(lock.acquire(&owner, ttl).await, Err(LockError::Held { .. })));
+        assert!(matches!(
+            lock.acquire(&owner, ttl).await,
+            Err(LockError::Held { .. })
+        ));
         tokio::time::sleep(ttl * 3).await;
         first.held().await.unwrap();
         let second = lock.take_over(first.token(), &owner, ttl).await.unwrap();
@@ -490,12 +608,23 @@ mod tests {
             async fn read(&self) -> Result<Option<LockRecord>, LockError> {
                 self.0.read().await
             }
-            async fn take_over(&self, token: u64, owner: &Owner, ttl: Duration) -> Result<Lease, LockError> {
+            async fn take_over(
+                &self,
+                token: u64,
+                owner: &Owner,
+                ttl: Duration,
+            ) -> Result<Lease, LockError> {
                 self.0.take_over(token, owner, ttl).await
             }
         }
         let ttl = Duration::from_secs(30);
-        let held = Renewal::acquire(Arc::new(Gone(MemoryLock::default())), &Owner::current(), ttl).await.unwrap();
+        let held = Renewal::acquire(
+            Arc::new(Gone(MemoryLock::default())),
+            &Owner::current(),
+            ttl,
+        )
+        .await
+        .unwrap();
         tokio::time::sleep(ttl - Duration::from_secs(1)).await;
         held.held().await.unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;

@@ -89,12 +89,15 @@ pub enum ErrorKind {
 impl ErrorKind {
     /// Whether asking again may help.
     pub fn retryable(self) -> bool {
-        matches!(self, Self::Unreachable | Self::Throttled | Self::Server | Self::NotYet)
+        matches!(
+            self,
+            Self::Unreachable | Self::Throttled | Self::Server | Self::NotYet
+        )
     }
 }
 
 /// A provider's failure: what was tried, on what, why it failed. Hints are the command line's.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Error {
     /// Kind of failure.
     pub kind: ErrorKind,
@@ -107,7 +110,11 @@ pub struct Error {
 impl Error {
     /// Builds an error.
     pub fn new(kind: ErrorKind, what: impl Into<String>, why: impl Into<String>) -> Self {
-        Self { kind, what: what.into(), why: why.into() }
+        Self {
+            kind,
+            what: what.into(),
+            why: why.into(),
+        }
     }
 }
 
