@@ -108,6 +108,18 @@ impl World {
         self.with(|inner| inner.foreign.push(foreign));
     }
 
+    /// Puts an object of ours there, as if an earlier run had made it, and gives it back.
+    pub fn put(&self, environment: &str, observed: Observed) -> Observed {
+        let object = Object {
+            environment: environment.to_owned(),
+            observed: observed.clone(),
+            token: String::new(),
+            changes: 0,
+        };
+        self.with(|inner| inner.objects.insert(observed.id.clone(), object));
+        observed
+    }
+
     /// All objects.
     pub fn objects(&self) -> Vec<Object> {
         self.with(|inner| inner.objects.values().cloned().collect())
