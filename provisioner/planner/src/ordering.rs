@@ -80,6 +80,7 @@ pub(crate) fn arrange(
     }
     barriers(&drafts, &mut web);
     deletes(&drafts, &main, &gone, ours, &mut web);
+    moves(&drafts, &main, &gone, deps, &mut web);
     if let Some(circle) = web.circle() {
         return Err(PlanError::Circle(
             circle
@@ -299,6 +300,28 @@ fn deletes(
                 }
                 if let Some(here) = here {
                     web.soft(target, here);
+                }
+            }
+        }
+    }
+}
+
+/// What moves elsewhere in place lets go only when the old objects that used it are gone (an internet gateway with mapped addresses).
+fn moves(
+    drafts: &[Draft],
+    main: &HashMap<&Address, usize>,
+    gone: &BTreeMap<&Address, Vec<usize>>,
+    deps: &BTreeMap<Address, BTreeSet<Address>>,
+    web: &mut Web,
+) {
+    for (address, deletes) in gone {
+        for &delete in deletes.iter().filter(|delete| drafts[**delete].first) {
+            for need in deps.get(*address).into_iter().flatten() {
+                if let Some(&at) = main
+                    .get(need)
+                    .filter(|at| drafts[**at].step.action == Action::Update)
+                {
+                    web.soft(at, delete);
                 }
             }
         }

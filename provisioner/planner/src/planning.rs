@@ -314,6 +314,13 @@ fn validated(desired: Vec<Resource>) -> Result<BTreeMap<Address, Resource>, Plan
                 continue;
             }
         }
+        if let Some(key) = secrets::literal(&resource) {
+            problems.push(problem(
+                format!("the Secret holds a literal value at `{key}`, which would stand in the plan; name its place in Vault under `secrets`"),
+                None,
+            ));
+            continue;
+        }
         if let Some(first) = known.get(&resource.address) {
             let place = first.origin.as_ref().map_or(String::new(), |origin| {
                 format!(

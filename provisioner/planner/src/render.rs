@@ -564,7 +564,7 @@ pub(crate) fn outputs_of(address: &Address, spec: Option<&Value>) -> Option<Vec<
         kind.outputs
             .iter()
             .copied()
-            .filter(|output| fits(&output))
+            .filter(|output| fits(output))
             .collect(),
     )
 }

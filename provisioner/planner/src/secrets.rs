@@ -66,6 +66,31 @@ pub(crate) fn data_keys(desired: &BTreeMap<Address, Resource>) -> BTreeMap<Addre
     keys
 }
 
+/// The key of a value that a Kubernetes Secret holds itself. Plans are files, so no value may pass through one.
+pub(crate) fn literal(resource: &Resource) -> Option<String> {
+    if resource.address.provider() != "kubernetes" || resource.address.kind() != "Secret" {
+        return None;
+    }
+    ["data", "stringData"].iter().find_map(|field| {
+        let values = resource
+            .spec
+            .pointer(&format!("/object/{field}"))?
+            .as_object()?;
+        let filled = |value: &Value| {
+            value
+                .as_str()
+                .map_or(!value.is_null(), |text| !text.is_empty())
+        };
+        let mut keys: Vec<&String> = values
+            .iter()
+            .filter(|(_, value)| filled(value))
+            .map(|(key, _)| key)
+            .collect();
+        keys.sort_unstable();
+        keys.first().map(|key| format!("{field}.{key}"))
+    })
+}
+
 fn walk(value: &Value, declared: &Declared<'_>, found: &mut BTreeSet<Address>) {
     match value {
         Value::Object(map) => {

@@ -561,6 +561,22 @@ fn what_does_not_fit_together_is_told() {
 }
 
 #[test]
+fn secret_values_never_reach_a_plan() {
+    let mut input = input();
+    let secret = input
+        .desired
+        .iter_mut()
+        .find(|r| r.address == address("kubernetes.Secret.demo/api"))
+        .unwrap();
+    secret.spec["object"]["stringData"] = json!({"empty": "", "key": "hunter2"});
+    let error = plan(input).unwrap_err().to_string();
+    assert!(
+        error.contains("`stringData.key`") && !error.contains("hunter2"),
+        "{error}"
+    );
+}
+
+#[test]
 fn an_order_against_the_groups_is_refused() {
     let mut input = input();
     let config = input
