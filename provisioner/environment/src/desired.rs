@@ -1,0 +1,236 @@
+//! The resources that an environment wants beside its templates and its overlay.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use planner::kinds::check::{Http, SecretHeader, Seed as SeedCheck, Workload};
+use planner::kinds::kubernetes::Object;
+use planner::kinds::s3::GenerationMark;
+use planner::kinds::seed::{Object as SeedObject, SecretField};
+use planner::kinds::vault::Secret;
+use planner::plan::PinnedBackup;
+use planner::reference::Unknown;
+use planner::{Address, Generation, Late, RenderError, Resource, Source};
+use serde::Serialize;
+use serde_json::{Value, json};
+use tera::{Context, Tera};
+
+use crate::load::Environment;
+use crate::places::Resolved;
+use crate::schema::{SecretValue, Strategy};
+
+/// Why the wanted resources can't be said.
+#[derive(Debug, thiserror::Error)]
+pub enum DesiredError {
+    /// A name can't be part of an address.
+    #[error(transparent)]
+    Address(#[from] planner::address::AddressError),
+    /// A spec has no JSON form.
+    #[error("`{address}` has no JSON form: {source}")]
+    Json {
+        /// The resource.
+        address: String,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// A check's URL can't be rendered.
+    #[error("the URL of the check `{check}` can't be rendered: {why}")]
+    Url {
+        /// The check.
+        check: String,
+        /// Why.
+        why: String,
+    },
+    /// A way of seeding that does not exist yet.
+    #[error("seeding with the strategy `{0}` is not supported")]
+    Strategy(String),
+    /// Templates with faults.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Templates(Vec<RenderError>),
+}
+
+impl Environment {
+    /// The namespace of the workloads in a generation.
+    pub fn namespace(&self, generation: &Generation) -> Option<String> {
+        let overlay = self.document.what.overlay.as_ref()?;
+        Some(if overlay.namespace_suffix { format!("{}-{generation}", overlay.namespace) } else { overlay.namespace.clone() })
+    }
+
+    /// What the templates of infrastructure see.
+    pub fn context(&self, resolved: &Resolved, generation: &Generation) -> Value {
+        let mut context = serde_json::Map::from_iter(self.document.what.variables.clone());
+        context.insert("environment".to_owned(), json!(self.name()));
+        context.insert("generation".to_owned(), json!(generation));
+        context.insert("account".to_owned(), json!(resolved.aws.account));
+        context.insert("region".to_owned(), json!(resolved.aws.region));
+        context.insert("namespace".to_owned(), json!(self.namespace(generation).unwrap_or_default()));
+        Value::Object(context)
+    }
+
+    /// Path of a secret in Vault, below the mount.
+    pub fn secret_path(&self, generation: &Generation, name: &str) -> String {
+        format!("rebuild/{}/{generation}/{name}", self.name())
+    }
+
+    /// Everything wanted but the overlay: the templates rendered, and [`resources`].
+    ///
+    /// # Errors
+    /// When a template, a URL or a name does not fit.
+    pub fn desired(&self, resolved: &Resolved, generation: &Generation, pin: Option<&PinnedBackup>) -> Result<Vec<Resource>, DesiredError> {
+        let mut all = resources(self, resolved, generation, pin)?;
+        // Templates refer to secrets, so they are rendered along with them; JSON is YAML.
+        let secrets: Vec<Value> =
+            all.iter().filter(|resource| resource.address.provider() == "vault").map(|resource| json!({"address": resource.address, "spec": resource.spec})).collect();
+        let mut sources = self.sources().to_vec();
+        sources.push(Source { path: self.file().to_owned(), text: format!("{{% raw %}}{}{{% endraw %}}", json!({ "resources": secrets })) });
+        let rendered = planner::render(&sources, &self.context(resolved, generation)).map_err(DesiredError::Templates)?;
+        all.extend(rendered.into_iter().filter(|resource| resource.origin.as_ref().is_none_or(|origin| origin.file != self.file())));
+        all.sort_by(|a, b| a.address.cmp(&b.address));
+        Ok(all)
+    }
+}
+
+struct Assembly<'a> {
+    environment: &'a Environment,
+    resolved: &'a Resolved,
+    generation: &'a Generation,
+    made: Vec<Resource>,
+}
+
+/// The wanted resources that no template and no overlay declares: secrets, their delivery, the seed, the checks, and the mark that
+/// says all of it held. Specs are in normal form.
+///
+/// Without a pin nothing is seeded, and so nothing is marked validated.
+///
+/// # Errors
+/// When a URL can't be rendered, or a strategy is not supported.
+pub fn resources(environment: &Environment, resolved: &Resolved, generation: &Generation, pin: Option<&PinnedBackup>) -> Result<Vec<Resource>, DesiredError> {
+    let mut assembly = Assembly { environment, resolved, generation, made: Vec::new() };
+    assembly.secrets()?;
+    assembly.delivery()?;
+    if let Some(pin) = pin {
+        assembly.seed(pin)?;
+    }
+    assembly.checks()?;
+    if pin.is_some() {
+        assembly.mark()?;
+    }
+    assembly.made.sort_by(|a, b| a.address.cmp(&b.address));
+    Ok(assembly.made)
+}
+
+impl Assembly<'_> {
+    fn add(&mut self, address: &str, spec: &impl Serialize, depends_on: BTreeSet<Address>, path: &[&str]) -> Result<(), DesiredError> {
+        let address: Address = address.parse()?;
+        let spec = serde_json::to_value(spec).map_err(|source| DesiredError::Json { address: address.to_string(), source })?;
+        self.made.push(Resource { address, spec, depends_on, origin: Some(self.environment.origin(path)) });
+        Ok(())
+    }
+
+    fn field(&self, name: &str, field: &str) -> SecretField {
+        SecretField { mount: self.resolved.vault.mount.clone(), path: self.environment.secret_path(self.generation, name), field: field.to_owned() }
+    }
+
+    fn secrets(&mut self) -> Result<(), DesiredError> {
+        for (name, generator) in &self.environment.document.secrets {
+            let spec = Secret {
+                mount: self.resolved.vault.mount.clone(),
+                path: self.environment.secret_path(self.generation, name),
+                generator: generator.clone(),
+            };
+            self.add(&format!("vault.secret.{name}"), &spec, BTreeSet::new(), &["secrets", name])?;
+        }
+        Ok(())
+    }
+
+    fn delivery(&mut self) -> Result<(), DesiredError> {
+        let environment = self.environment;
+        let (Some(overlay), Some(namespace)) = (&environment.document.what.overlay, environment.namespace(self.generation)) else { return Ok(()) };
+        if let Some(secret) = &overlay.secret {
+            let fields: BTreeMap<String, SecretField> =
+                secret.data.iter().map(|(key, SecretValue { secret, field })| (key.clone(), self.field(secret, field))).collect();
+            let depends = secret.data.values().map(|value| format!("vault.secret.{}", value.secret).parse()).collect::<Result<_, _>>()?;
+            let object = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": secret.name, "namespace": namespace}, "type": "Opaque"});
+            self.add(&format!("kubernetes.Secret.{namespace}/{}", secret.name), &Object { object, secrets: fields }, depends, &["what", "overlay", "secret"])?;
+        }
+        if let Some(seed) = &environment.document.seed {
+            let object = json!({
+                "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "rebuild-seed", "namespace": namespace},
+                "data": {
+                    "bucket": self.bucket(&seed.bucket)?, "key": seed.key, "environment": environment.name(), "generation": self.generation,
+                },
+            });
+            let spec = Object { object, secrets: BTreeMap::new() };
+            self.add(&format!("kubernetes.ConfigMap.{namespace}/rebuild-seed"), &spec, BTreeSet::new(), &["seed"])?;
+        }
+        Ok(())
+    }
+
+    fn bucket(&self, name: &str) -> Result<Late<String>, DesiredError> {
+        Ok(Late::Unknown(Unknown { unknown: format!("s3.bucket.{name}/name").parse()? }))
+    }
+
+    fn seed(&mut self, pin: &PinnedBackup) -> Result<(), DesiredError> {
+        let Some(seed) = &self.environment.document.seed else { return Ok(()) };
+        if seed.strategy != Strategy::Object {
+            return Err(DesiredError::Strategy(format!("{:?}", seed.strategy).to_lowercase()));
+        }
+        let key = self.field(&seed.encrypt_with, "value");
+        let spec = SeedObject { bucket: self.bucket(&seed.bucket)?, key: seed.key.clone(), encrypt_with: key.clone(), sha256: pin.sha256.clone() };
+        let secret: Address = format!("vault.secret.{}", seed.encrypt_with).parse()?;
+        self.add("seed.object.chain", &spec, BTreeSet::from([secret]), &["seed"])?;
+        let spec = SeedCheck { bucket: self.bucket(&seed.bucket)?, key: seed.key.clone(), decrypt_with: key, head: pin.head.clone(), blocks: pin.blocks };
+        self.add("check.seed.chain", &spec, BTreeSet::from(["seed.object.chain".parse()?]), &["seed"])
+    }
+
+    fn checks(&mut self) -> Result<(), DesiredError> {
+        let validation = &self.environment.document.validation;
+        let namespace = self.environment.namespace(self.generation);
+        let mut first = BTreeSet::new();
+        if let (Some(workloads), Some(namespace)) = (&validation.workloads, &namespace) {
+            let spec = Workload { namespace: namespace.clone(), deadline: workloads.deadline.seconds() };
+            self.add("check.workload.all", &spec, BTreeSet::new(), &["validation", "workloads"])?;
+            first.insert("check.workload.all".parse()?);
+        }
+        for (index, check) in validation.http.iter().enumerate() {
+            let mut depends = first.clone();
+            if let Some(header) = &check.header {
+                depends.insert(format!("vault.secret.{}", header.secret).parse()?);
+            }
+            let spec = Http {
+                url: self.url(&check.name, &check.url)?,
+                status: check.status,
+                header: check.header.as_ref().map(|header| SecretHeader { name: header.name.clone(), from: self.field(&header.secret, &header.field) }),
+                expect: check.expect.clone(),
+                deadline: check.deadline.seconds(),
+            };
+            self.add(&format!("check.http.{}", check.name), &spec, depends, &["validation", "http", &index.to_string()])?;
+        }
+        Ok(())
+    }
+
+    fn url(&self, check: &str, template: &str) -> Result<String, DesiredError> {
+        let mut context = Context::new();
+        context.insert("environment", self.environment.name());
+        context.insert("generation", self.generation);
+        context.insert("namespace", &self.environment.namespace(self.generation).unwrap_or_default());
+        if let Some(standin) = &self.resolved.standin {
+            context.insert("sandbox", &json!({ "standin": standin }));
+        }
+        let failed = |error: tera::Error| {
+            let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+            DesiredError::Url { check: check.to_owned(), why }
+        };
+        let mut tera = Tera::default();
+        // Tera's own would read the process's environment.
+        tera.register_function("get_env", |_: &std::collections::HashMap<String, Value>| Err(tera::Error::msg("URLs can't read the process's environment")));
+        tera.add_raw_template("url", template).map_err(failed)?;
+        tera.render("url", &context).map_err(failed)
+    }
+
+    fn mark(&mut self) -> Result<(), DesiredError> {
+        let Some(seed) = &self.environment.document.seed else { return Ok(()) };
+        let checks = self.made.iter().filter(|resource| resource.address.provider() == "check").map(|resource| resource.address.clone()).collect();
+        let spec = GenerationMark { bucket: self.bucket(&seed.bucket)?, state: "validated".to_owned() };
+        self.add("s3.generation.state", &spec, checks, &["seed", "bucket"])
+    }
+}

@@ -1,0 +1,421 @@
+//! The form of `environment.yaml`. Unknown fields are refused everywhere.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use planner::Severity;
+use planner::kinds::check::Expectation;
+use planner::kinds::vault::Generator;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+macro_rules! form {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident : $type:ty),* $(,)? }) => {
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        $(#[$doc])*
+        pub struct $name {
+            $($(#[$field_doc])* pub $field: $type,)*
+        }
+    };
+}
+
+form! {
+    /// An environment of `rebuild`.
+    Document {
+        /// The folder's name.
+        name: String,
+        /// What should exist.
+        what: What,
+        /// Where it is built.
+        r#where: Where,
+        /// Where its backups are.
+        backups: Backups,
+        /// Fresh secrets by name; each becomes `vault.secret.NAME`.
+        #[serde(default)] secrets: BTreeMap<String, Generator>,
+        /// How data comes in from the backup.
+        #[serde(default, skip_serializing_if = "Option::is_none")] seed: Option<Seed>,
+        /// How the result is checked.
+        #[serde(default)] validation: Validation,
+        /// How much time and data may be lost.
+        objectives: Objectives,
+        /// What a plan may do.
+        #[serde(default)] policy: Policy,
+        /// Who is told and asked.
+        #[serde(default)] contacts: Vec<Contact>,
+        /// API budgets by provider, below the published limits.
+        #[serde(default)] budgets: BTreeMap<String, Budget>,
+    }
+}
+form! {
+    /// What should exist.
+    What {
+        /// Templates, as paths below `templates/infrastructure`.
+        infrastructure: Vec<String>,
+        /// Variables of the templates, beside `environment`, `generation`, `account`, `region` and `namespace`.
+        #[serde(default)] variables: BTreeMap<String, Value>,
+        /// What runs in Kubernetes.
+        #[serde(default, skip_serializing_if = "Option::is_none")] overlay: Option<Overlay>,
+    }
+}
+form! {
+    /// What runs in Kubernetes.
+    Overlay {
+        /// Folder of the kustomize overlay, from the project's root.
+        path: String,
+        /// Namespace of the workloads.
+        namespace: String,
+        /// The namespace is called `NAMESPACE-GENERATION`, for clusters that hold several generations.
+        #[serde(default)] namespace_suffix: bool,
+        /// The Secret the workloads read.
+        #[serde(default, skip_serializing_if = "Option::is_none")] secret: Option<DeliveredSecret>,
+    }
+}
+form! {
+    /// A Kubernetes Secret whose values come from Vault at apply.
+    DeliveredSecret {
+        /// Its name, in the workloads' namespace.
+        name: String,
+        /// Keys of the Secret and where their values are.
+        data: BTreeMap<String, SecretValue>,
+    }
+}
+form! {
+    /// A field of one of the environment's secrets.
+    SecretValue {
+        /// Name below `secrets`.
+        secret: String,
+        /// Its field: `value`, `private-key`, `public-key`, `certificate`.
+        #[serde(default = "value")] field: String,
+    }
+}
+form! {
+    /// Where the environment is built: the sandbox, or all of the others.
+    Where {
+        /// Servers that `rebuild` runs on this machine; the addresses come from them.
+        #[serde(default)] sandbox: bool,
+        /// AWS account.
+        #[serde(default, skip_serializing_if = "Option::is_none")] aws: Option<AwsAccount>,
+        /// Kubernetes cluster.
+        #[serde(default, skip_serializing_if = "Option::is_none")] kubernetes: Option<ClusterAddress>,
+        /// Vault.
+        #[serde(default, skip_serializing_if = "Option::is_none")] vault: Option<Vault>,
+        /// Bucket of the lock, best in another account.
+        #[serde(default, skip_serializing_if = "Option::is_none")] control: Option<ControlBucket>,
+    }
+}
+form! {
+    /// An AWS account; another one is refused.
+    AwsAccount {
+        /// Twelve digits.
+        account: String,
+        /// `us-east-1`.
+        region: String,
+        /// Another endpoint than AWS's own.
+        #[serde(default, skip_serializing_if = "Option::is_none")] endpoint: Option<String>,
+        /// Profile of the AWS configuration.
+        #[serde(default, skip_serializing_if = "Option::is_none")] profile: Option<String>,
+    }
+}
+
+/// How the cluster is reached.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum ClusterAddress {
+    /// A context of a kubeconfig.
+    #[serde(rename_all = "kebab-case")]
+    Kubeconfig {
+        /// File; `$KUBECONFIG` or the user's own without it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        path: Option<PathBuf>,
+        /// Name of the context.
+        context: String,
+    },
+    /// A cluster that the same plan builds.
+    KnownAfterApply {
+        /// `ADDRESS/OUTPUT` of the resource.
+        reference: String,
+    },
+}
+
+form! {
+    /// A Vault with a KV v2 mount.
+    Vault {
+        /// `https://vault.example.com:8200`.
+        address: String,
+        /// PEM file of the certificate authority.
+        #[serde(default, skip_serializing_if = "Option::is_none")] ca: Option<PathBuf>,
+        /// KV v2 mount.
+        #[serde(default = "mount")] mount: String,
+        /// Where the token is.
+        token: Held,
+    }
+}
+
+/// Where a secret that is given to us is held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Held {
+    /// In an environment variable of this name.
+    Env(String),
+    /// In this file.
+    File(PathBuf),
+}
+
+form! {
+    /// The bucket of the lock.
+    ControlBucket {
+        /// Name.
+        bucket: String,
+        /// Region.
+        region: String,
+        /// Another endpoint than AWS's own.
+        #[serde(default, skip_serializing_if = "Option::is_none")] endpoint: Option<String>,
+        /// Profile of the AWS configuration.
+        #[serde(default, skip_serializing_if = "Option::is_none")] profile: Option<String>,
+    }
+}
+form! {
+    /// Where backups are, and what they are.
+    Backups {
+        /// Their format.
+        format: Format,
+        /// Every place that has them; each is asked.
+        sources: Vec<BackupSource>,
+        /// Passphrase of encrypted backups; read at use and dropped.
+        #[serde(default, skip_serializing_if = "Option::is_none")] key: Option<Held>,
+    }
+}
+
+/// Formats of backups that can be verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// NatLangChain's chain files, plain, gzip or `ENC:1`.
+    Natlangchain,
+}
+
+/// One place with backups.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
+pub enum BackupSource {
+    /// Amazon S3, or a store that speaks its protocol.
+    S3 {
+        /// Bucket.
+        bucket: String,
+        /// Keys begin with it.
+        #[serde(default)]
+        prefix: String,
+        /// Region.
+        #[serde(default = "region")]
+        region: String,
+        /// Another endpoint than AWS's own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        endpoint: Option<String>,
+        /// Profile of the AWS configuration; read access is enough.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        profile: Option<String>,
+    },
+    /// Google Cloud Storage.
+    Gcs {
+        /// Bucket.
+        bucket: String,
+        /// Names begin with it.
+        #[serde(default)]
+        prefix: String,
+    },
+}
+
+form! {
+    /// How data comes in from the backup.
+    Seed {
+        /// The way.
+        strategy: Strategy,
+        /// Name of the `s3.bucket` it goes to.
+        bucket: String,
+        /// Key of the object.
+        key: String,
+        /// Secret it is encrypted with.
+        encrypt_with: String,
+    }
+}
+
+/// Ways of seeding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Strategy {
+    /// An object in the generation's bucket.
+    Object,
+    /// A Kubernetes Job next to the volume.
+    Job,
+    /// A PostgreSQL database.
+    Postgres,
+    /// A ConfigMap, at most 1 MiB.
+    Configmap,
+    /// A local file.
+    File,
+}
+
+form! {
+    /// How the result is checked.
+    #[derive(Default)]
+    Validation {
+        /// Whether every workload becomes current.
+        #[serde(default, skip_serializing_if = "Option::is_none")] workloads: Option<Workloads>,
+        /// Requests.
+        #[serde(default)] http: Vec<HttpCheck>,
+    }
+}
+form! {
+    /// Every workload of the namespace becomes current (kstatus).
+    Workloads {
+        /// How long to wait.
+        #[serde(default = "minute")] deadline: Span,
+    }
+}
+form! {
+    /// A request and what must be answered.
+    HttpCheck {
+        /// Unique name.
+        name: String,
+        /// URL; may use `{{ generation }}`, `{{ namespace }}` and, in the sandbox, `{{ sandbox.standin }}`.
+        url: String,
+        /// Status wanted.
+        #[serde(default = "ok")] status: u16,
+        /// A header whose value comes from Vault.
+        #[serde(default, skip_serializing_if = "Option::is_none")] header: Option<Header>,
+        /// Values in the JSON answer.
+        #[serde(default)] expect: Vec<Expectation>,
+        /// How long to keep trying.
+        #[serde(default = "minute")] deadline: Span,
+    }
+}
+form! {
+    /// A header whose value comes from Vault.
+    Header {
+        /// `X-API-Key`.
+        name: String,
+        /// Name below `secrets`.
+        secret: String,
+        /// Its field.
+        #[serde(default = "value")] field: String,
+    }
+}
+form! {
+    /// How much may be lost.
+    Objectives {
+        /// Recovery point objective: age of the backup.
+        rpo: Span,
+        /// Recovery time objective.
+        rto: Span,
+    }
+}
+form! {
+    /// What a plan may do.
+    #[serde(default)]
+    Policy {
+        /// Ports that may be open to the whole Internet.
+        public_ports: Vec<u16>,
+        /// How much an image without digest weighs.
+        image_digests: Severity,
+        /// A backup older than the objective is only a warning.
+        allow_old_backup: bool,
+        /// Kubernetes objects that are no longer wanted are deleted.
+        prune: bool,
+    }
+}
+form! {
+    /// A person or a place to reach.
+    Contact {
+        /// Who.
+        name: String,
+        /// `incident commander`, `security`, `customers`.
+        role: String,
+        /// Address, number or channel.
+        reach: String,
+    }
+}
+form! {
+    /// Calls a provider may be sent.
+    Budget {
+        /// Calls per second.
+        per_second: u32,
+        /// Calls at once.
+        burst: u32,
+    }
+}
+
+/// A span of time as `24h`, `90s`, `1h 30m` (jiff's friendly format; units up to hours). Whole seconds count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub struct Span(u32);
+
+impl Span {
+    /// Its length in seconds.
+    pub fn seconds(self) -> u32 {
+        self.0
+    }
+}
+
+impl TryFrom<String> for Span {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let refuse = |_| format!("`{}` is not a span of time like `24h` or `90s`", text.chars().take(40).collect::<String>());
+        let duration: jiff::SignedDuration = text.parse().map_err(|_| refuse(()))?;
+        u32::try_from(duration.as_secs()).map(Self).map_err(|_| refuse(()))
+    }
+}
+
+impl From<Span> for String {
+    fn from(span: Span) -> Self {
+        format!("{:#}", jiff::SignedDuration::from_secs(i64::from(span.0)))
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { public_ports: Vec::new(), image_digests: Severity::Error, allow_old_backup: false, prune: false }
+    }
+}
+
+impl Document {
+    /// The planner's view of policy and objectives.
+    pub fn planner_policy(&self) -> planner::Policy {
+        planner::Policy {
+            public_ports: self.policy.public_ports.iter().copied().collect(),
+            image_digests: self.policy.image_digests,
+            allow_old_backup: self.policy.allow_old_backup,
+            prune: self.policy.prune,
+            rto_seconds: u64::from(self.objectives.rto.seconds()),
+            rpo_seconds: u64::from(self.objectives.rpo.seconds()),
+        }
+    }
+}
+
+/// JSON Schema of `environment.yaml`. Checked in as `environments/environment.schema.json`.
+pub fn schema() -> Value {
+    schemars::schema_for!(Document).to_value()
+}
+
+fn value() -> String {
+    "value".to_owned()
+}
+
+fn mount() -> String {
+    "secret".to_owned()
+}
+
+fn region() -> String {
+    "us-east-1".to_owned()
+}
+
+fn ok() -> u16 {
+    200
+}
+
+fn minute() -> Span {
+    Span(60)
+}
