@@ -142,12 +142,15 @@ impl Attempt {
             why: error.to_string(),
         });
         let resume = Instant::now() + delay;
+        let ready = async {
+            tokio::time::sleep_until(resume).await;
+            if self.step.action.mutates() {
+                self.bucket.wait(tokens(&self.step)).await;
+            }
+        };
         tokio::select! {
             () = self.stop.reached(Level::Drain) => return Err(Some(Ending::Left)),
-            () = tokio::time::sleep_until(resume) => {}
-        }
-        if self.step.action.mutates() {
-            self.bucket.wait(tokens(&self.step)).await;
+            () = ready => {}
         }
         Ok(())
     }

@@ -60,6 +60,12 @@ pub enum Entry {
         step: String,
     },
     /// A step's effect is complete.
+    ///
+    /// A secret value can't get in: the types that hold one do not serialise.
+    /// ```compile_fail,E0277
+    /// let secret = secrecy::SecretString::from("value");
+    /// serde_json::to_value(secret);
+    /// ```
     Done {
         /// Its id.
         step: String,

@@ -133,6 +133,9 @@ pub struct Summary {
     pub steps: usize,
 }
 
+/// A run, and what is known of it or what is wrong with it.
+pub type Listed = (Run, Result<Summary, RunsError>);
+
 /// The folder of all runs.
 #[derive(Clone, Debug)]
 pub struct Runs {
@@ -189,7 +192,7 @@ impl Runs {
     ///
     /// # Errors
     /// [`RunsError::Io`] when the folder can't be read; a folder that is not there holds no runs.
-    pub fn list(&self) -> Result<Vec<(Run, Result<Summary, RunsError>)>, RunsError> {
+    pub fn list(&self) -> Result<Vec<Listed>, RunsError> {
         let fail = |source| RunsError::Io {
             doing: "list",
             path: self.root.clone(),

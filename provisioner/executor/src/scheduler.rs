@@ -479,6 +479,15 @@ impl<'a> Session<'a> {
             }
             let step = self.step(at);
             let name = step.address.provider();
+            // Asked first, since it is cheap and mostly true while much is ready.
+            if self
+                .lanes
+                .get(name)
+                .is_some_and(|lane| lane.running >= lane.concurrency)
+            {
+                self.waiting(at, WaitsFor::Concurrency);
+                continue;
+            }
             let effect = match self.effect(at) {
                 Ok(effect) => effect,
                 Err(error) => {
@@ -490,25 +499,14 @@ impl<'a> Session<'a> {
                     continue;
                 }
             };
-            let Some(lane) = self.lanes.get_mut(name) else {
-                continue;
-            };
-            let waits_for = if lane.running >= lane.concurrency {
-                Some(WaitsFor::Concurrency)
-            } else if let Err(wait) = lane.bucket.take(tokens(step)) {
+            let taken = self
+                .lanes
+                .get(name)
+                .map_or(Ok(()), |lane| lane.bucket.take(tokens(step)));
+            if let Err(wait) = taken {
                 let until = Instant::now() + wait.min(Duration::from_secs(3600));
                 wake = Some(wake.map_or(until, |wake| wake.min(until)));
-                Some(WaitsFor::Rate)
-            } else {
-                None
-            };
-            if let Some(waits_for) = waits_for {
-                if self.told_waiting.insert(at) {
-                    self.runner.events.tell(Event::Waiting {
-                        step: step.id.clone(),
-                        waits_for,
-                    });
-                }
+                self.waiting(at, WaitsFor::Rate);
                 continue;
             }
             if let Err(error) = journal.append(Entry::Started {
@@ -532,6 +530,15 @@ impl<'a> Session<'a> {
             }
         }
         wake
+    }
+
+    fn waiting(&mut self, at: usize, waits_for: WaitsFor) {
+        if self.told_waiting.insert(at) {
+            self.runner.events.tell(Event::Waiting {
+                step: self.step(at).id.clone(),
+                waits_for,
+            });
+        }
     }
 
     fn attempt(&mut self, at: usize, effect: Effect) -> Option<Attempt> {

@@ -417,6 +417,40 @@ async fn a_crash_after_every_record_and_in_the_middle_of_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_journal_that_can_not_be_written_stops_the_run_before_the_effect() {
+    let (expected, records, mutations) = undisturbed().await;
+    for left in 0..records {
+        let world = World::default();
+        let (plan, options) = plan(&world);
+        let (disk, providers) = (Disk::default(), providers(&world, 7));
+        let result = runner(&plan, &providers, options.clone())
+            .run(&mut disk.journal(Some(left), 0))
+            .await;
+        assert!(
+            matches!(result, Err(RunError::Journal(_))),
+            "{left}: {result:?}"
+        );
+        let started = disk
+            .records()
+            .iter()
+            .filter(|record| matches!(record.entry, Entry::Started { .. }))
+            .count();
+        assert!(
+            world.mutations() <= started as u64,
+            "{left}: an effect without its record"
+        );
+        let outcome = runner(&plan, &providers, options)
+            .resume(&mut disk.journal(None, 0))
+            .await
+            .unwrap();
+        assert_eq!(
+            (outcome.end, end_state(&world), world.mutations()),
+            (End::Complete, expected.clone(), mutations)
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn every_step_failing_in_turn() {
     let (expected, ..) = undisturbed().await;
     let steps = plan(&World::default()).0.steps;
