@@ -1,0 +1,109 @@
+"""Serves moto's AWS interfaces and keeps their state in a file.
+
+moto keeps what it was told in memory only, while a sandbox must show the same cloud after it was stopped and started
+again. So every request runs alone, and after one that may have changed something all services in use are written to
+one file (a temporary one, renamed) before the answer goes out: what a client was told happened is still there even
+after SIGKILL. Reading the file runs what is in it as Python pickles do; it lies in the sandbox's own folder.
+
+Usage: moto_serve.py PORT STATE_FILE
+"""
+
+import io
+import os
+import pickle
+import signal
+import sys
+import threading
+from urllib.parse import parse_qs
+
+READING = ("Describe", "Get", "List", "Simulate", "Lookup", "Search", "Decode")
+# A copy of the code's version is kept with the state: pickles of another version may not fit.
+FORMAT = 1
+
+
+class Kept:
+    """moto's WSGI application, one request at a time, its state in a file."""
+
+    def __init__(self, app, path):
+        from moto import __version__
+
+        self.app, self.path, self.version = app, path, __version__
+        self.lock = threading.Lock()
+
+    def load(self):
+        """Puts back what the file holds; does nothing if there is none."""
+        from moto.backends import get_backend
+
+        try:
+            with open(self.path, "rb") as file:
+                saved = pickle.load(file)
+        except FileNotFoundError:
+            return
+        if (saved["format"], saved["moto"]) != (FORMAT, self.version):
+            sys.exit(f"{self.path} was written by moto {saved['moto']}, this is {self.version}")
+        for (service, account, region), backend in saved["backends"].items():
+            get_backend(service)[account][region] = backend
+
+    def save(self):
+        """Writes all services in use, together: they refer to each other."""
+        from moto.core.base_backend import BackendDict
+
+        backends = {
+            (service.service_name, account, region): backend
+            for service in BackendDict._instances
+            if service.service_name not in ("moto_api", "instance_metadata")
+            for account, region, backend in service.iter_backends()
+        }
+        saved = {"format": FORMAT, "moto": self.version, "backends": backends}
+        temporary = f"{self.path}.new"
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(pickle.dumps(saved, protocol=5))
+        os.replace(temporary, self.path)
+
+    def __call__(self, environ, start_response):
+        with self.lock:
+            changes = may_change(environ)
+            # The answer is complete before the state is written, and is sent after.
+            answer = b"".join(self.app(environ, start_response))
+            if changes:
+                try:
+                    self.save()
+                except Exception as error:  # noqa: BLE001 - whatever it is, the client must not be told all is well
+                    print(f"the state could not be kept: {error!r}", file=sys.stderr, flush=True)
+                    raise
+            return [answer]
+
+
+def may_change(environ):
+    """Whether a request may change something: all but reading actions and GET."""
+    if environ["REQUEST_METHOD"] in ("GET", "HEAD", "OPTIONS"):
+        return "Action=" in environ.get("QUERY_STRING", "")
+    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    environ["wsgi.input"] = io.BytesIO(body)
+    action = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
+    if not action:
+        action = parse_qs(body.decode("utf-8", "replace")).get("Action", [""])[0]
+    return not action.startswith(READING)
+
+
+def main():
+    port, path = int(sys.argv[1]), sys.argv[2]
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    from moto.moto_server.werkzeug_app import (
+        DomainDispatcherApplication,
+        MotoRequestHandler,
+        create_backend_app,
+    )
+    from werkzeug.serving import run_simple
+
+    class Quiet(MotoRequestHandler):
+        def log_request(self, *_):
+            pass
+
+    app = Kept(DomainDispatcherApplication(create_backend_app), path)
+    app.load()
+    run_simple("127.0.0.1", port, app, threaded=True, request_handler=Quiet)
+
+
+if __name__ == "__main__":
+    main()
