@@ -936,3 +936,96 @@ fn illegal_sequences_are_rejected() {
         assert!(!legal(&entries), "{entries:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_step_of_unknown_end_is_looked_at_before_it_is_ensured() {
+    let world = World::default();
+    let old = Observed {
+        address: "alpha.thing.old".parse().unwrap(),
+        generation: generation(),
+        id: "mem-old".into(),
+        spec: json!({}),
+        outputs: Outputs::new(),
+        digest: None,
+        ready: true,
+        marks: BTreeMap::new(),
+    };
+    let mut delete = step(Action::Delete, "alpha.thing.old", &[], json!(null));
+    delete.object = Some("mem-old".into());
+    let plan = sealed(vec![
+        step(Action::Create, "alpha.thing.x", &[], json!({})),
+        delete,
+    ]);
+    let disk = Disk::default();
+    let mut journal = disk.journal(None, 0);
+    journal
+        .append(Entry::Run {
+            plan: plan.hash.clone(),
+            environment: "sandbox".into(),
+            generation: generation(),
+        })
+        .unwrap();
+    for step in &plan.steps {
+        journal
+            .append(Entry::Started {
+                step: step.id.clone(),
+            })
+            .unwrap();
+    }
+    // Meanwhile the object to be deleted has gone, and another one has taken the place of the one to be made.
+    world.put_foreign(Foreign {
+        address: "alpha.thing.x".parse().unwrap(),
+        id: "vpc-9".into(),
+        why: "no marks".into(),
+    });
+    world.fail(Fault {
+        call: Call::Observe,
+        address: None,
+        skip: 0,
+        times: 1,
+        kind: ErrorKind::Server,
+        when: When::Before,
+    });
+    world.fail(Fault {
+        call: Call::Remove,
+        address: None,
+        skip: 0,
+        times: 1,
+        kind: ErrorKind::Denied,
+        when: When::Before,
+    });
+    let providers = providers(&world, 1);
+    let mut options = Options::new(scope());
+    options.objects = vec![old];
+    let mut runner = runner(&plan, &providers, options);
+    let (events, mut heard) = Events::channel();
+    runner.events = events;
+    let outcome = runner.resume(&mut journal).await.unwrap();
+    assert_eq!(outcome.done, ["delete alpha.thing.old"]);
+    assert_eq!(
+        (outcome.failures[0].kind, outcome.failures[0].attempts),
+        (ErrorKind::Foreign, 0)
+    );
+    assert_eq!(
+        fold(&plan, journal.records()).unwrap().status,
+        Status::Failed
+    );
+    let unknown: Vec<String> = plan.steps.iter().map(|step| step.id.clone()).collect();
+    assert_eq!(
+        heard.recv().await.unwrap(),
+        Event::Resuming {
+            done: 0,
+            failed: vec![],
+            unknown: unknown.clone()
+        }
+    );
+    for step in unknown {
+        assert_eq!(
+            heard.recv().await.unwrap(),
+            Event::Observed {
+                step,
+                present: false
+            }
+        );
+    }
+}
