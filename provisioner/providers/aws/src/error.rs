@@ -67,6 +67,10 @@ where
                 (code, "") => code.to_owned(),
                 (code, message) => format!("{code}: {message}"),
             };
+            // A new instance profile takes seconds to reach EC2, which calls it invalid until then.
+            if code == "InvalidParameterValue" && message.contains("IAM Instance Profile") {
+                return Error::new(ErrorKind::NotYet, what, why);
+            }
             Error::new(classify(code, status), what, why)
         }
         SdkError::TimeoutError(_) => Error::new(ErrorKind::Unreachable, what, "no answer in time"),

@@ -15,18 +15,18 @@ use planner::kinds::ec2 as spec;
 use provider_aws::failure;
 use serde_json::json;
 
-use super::{Family, PAGE, all_known, created, fields, known, outputs};
+use super::{Family, PAGE, all_known, created, fields, known, outputs, split_ids};
 use crate::marks;
 use crate::provider::{Seen, Wanted, or_missing};
 
 pub(super) struct LaunchTemplates;
 
 /// Devices that the image brings: each gets a mapping of ours, or its own setting would decide on encryption.
-async fn image_devices(client: &Client, spec: &spec::LaunchTemplate, wanted: &Wanted<'_>) -> Result<Vec<(String, Option<EbsBlockDevice>)>, Error> {
+async fn image_devices(client: &Client, spec: &spec::LaunchTemplate, wanted: &Wanted<'_>) -> Result<Vec<(String, EbsBlockDevice)>, Error> {
     let what = || format!("DescribeImages {} ({})", spec.image, wanted.address);
     let answer = client.describe_images().image_ids(&spec.image).send().await.map_err(|error| failure(what(), error))?;
     let image = answer.images().first().ok_or_else(|| Error::new(ErrorKind::Invalid, what(), "there is no such image in this region"))?;
-    Ok(image.block_device_mappings().iter().filter_map(|mapping| Some((mapping.device_name()?.to_owned(), Some(mapping.ebs()?.clone())))).collect())
+    Ok(image.block_device_mappings().iter().filter_map(|mapping| Some((mapping.device_name()?.to_owned(), mapping.ebs()?.clone()))).collect())
 }
 
 fn mapping(device: &str, size: Option<i32>, volume_type: Option<VolumeType>) -> LaunchTemplateBlockDeviceMappingRequest {
@@ -49,14 +49,18 @@ impl Family for LaunchTemplates {
     }
 
     async fn list(&self, client: &Client, filters: Vec<Filter>) -> Result<Vec<Seen>, Error> {
-        // There is no filter by id, only a parameter.
-        let (ids, filters): (Vec<Filter>, Vec<Filter>) = filters.into_iter().partition(|filter| filter.name() == Some(self.id_filter()));
-        let ids: Vec<String> = ids.iter().flat_map(|filter| filter.values().iter().cloned()).collect();
-        let call = client
-            .describe_launch_templates()
-            .set_filters((!filters.is_empty()).then_some(filters))
-            .set_launch_template_ids((!ids.is_empty()).then_some(ids));
-        let templates = call.into_paginator().page_size(PAGE).items().send().try_collect().await.map_err(|error| failure("DescribeLaunchTemplates", error))?;
+        let (ids, filters) = split_ids(filters, self.id_filter());
+        let templates = match ids {
+            // Ids and pages do not go together.
+            Some(ids) => {
+                let answer = client.describe_launch_templates().set_launch_template_ids(Some(ids)).send().await;
+                or_missing("DescribeLaunchTemplates", answer)?.and_then(|answer| answer.launch_templates).unwrap_or_default()
+            }
+            None => {
+                let call = client.describe_launch_templates().set_filters(Some(filters)).into_paginator().page_size(PAGE).items().send();
+                call.try_collect().await.map_err(|error| failure("DescribeLaunchTemplates", error))?
+            }
+        };
         Ok(templates
             .into_iter()
             .map(|template| Seen {
@@ -79,9 +83,9 @@ impl Family for LaunchTemplates {
             .iter()
             .map(|device| mapping(&device.device, Some(device.size), Some(VolumeType::from(device.volume_type.as_str()))))
             .collect();
-        for (device, _) in image_devices(client, &spec, wanted).await? {
+        for (device, ebs) in image_devices(client, &spec, wanted).await? {
             if !declared.contains(device.as_str()) {
-                mappings.push(mapping(&device, None, None));
+                mappings.push(mapping(&device, ebs.volume_size(), ebs.volume_type().cloned()));
             }
         }
         let key = spec.key_pair.as_ref().map(|key| known(key, wanted, "key_pair").map(str::to_owned)).transpose()?;

@@ -104,3 +104,10 @@ pub(crate) fn fields(value: Value) -> serde_json::Map<String, Value> {
         _ => serde_json::Map::new(),
     }
 }
+
+/// Ids out of the filters, for kinds whose ids are a parameter and no filter.
+pub(crate) fn split_ids(filters: Vec<Filter>, name: &str) -> (Option<Vec<String>>, Vec<Filter>) {
+    let (ids, rest): (Vec<Filter>, Vec<Filter>) = filters.into_iter().partition(|filter| filter.name() == Some(name));
+    let ids: Vec<String> = ids.iter().flat_map(|filter| filter.values().iter().cloned()).collect();
+    ((!ids.is_empty()).then_some(ids), rest)
+}

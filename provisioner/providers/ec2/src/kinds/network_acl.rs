@@ -11,7 +11,7 @@ use planner::kinds::ec2 as spec;
 use provider_aws::failure;
 use serde_json::{Value, json};
 
-use super::{Family, PAGE, all_known, created, fields, known, outputs};
+use super::{Family, PAGE, all_known, created, fields, known, outputs, split_ids};
 use crate::marks;
 use crate::provider::{Seen, Wanted, or_missing};
 
@@ -66,6 +66,12 @@ fn associations(acl: &types::NetworkAcl) -> BTreeMap<String, String> {
 }
 
 async fn describe(client: &Client, filters: Vec<Filter>) -> Result<Vec<types::NetworkAcl>, Error> {
+    let (ids, filters) = split_ids(filters, "network-acl-id");
+    if let Some(ids) = ids {
+        // Ids and pages do not go together.
+        let answer = client.describe_network_acls().set_network_acl_ids(Some(ids)).send().await;
+        return Ok(or_missing("DescribeNetworkAcls", answer)?.and_then(|answer| answer.network_acls).unwrap_or_default());
+    }
     let call = client.describe_network_acls().set_filters(Some(filters)).into_paginator().page_size(PAGE).items().send();
     call.try_collect().await.map_err(|error| failure("DescribeNetworkAcls", error))
 }

@@ -1,0 +1,50 @@
+//! A moto server per test.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use provider_aws::{Connection, Keys};
+
+/// A moto server that ends with the test.
+pub struct Moto {
+    child: Child,
+    url: String,
+}
+
+impl Moto {
+    /// Starts it; a machine without moto fails the test.
+    pub async fn start() -> Self {
+        let home = std::env::var("HOME").expect("a home");
+        let program = std::env::var("REBUILD_MOTO").unwrap_or_else(|_| format!("{home}/.cache/rebuild/tools/python/bin/moto_server"));
+        let mut child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", &program, "-H", "127.0.0.1", "-p", "0"])
+            .env("MOTO_ENABLE_KEYPAIR_VALIDATION", "true")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("moto_server must be installed");
+        let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+        let url = loop {
+            let line = lines.next().expect("moto must say where it listens").expect("text");
+            if let Some((_, url)) = line.split_once("Running on ") {
+                break url.trim().to_owned();
+            }
+        };
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, url }
+    }
+
+    /// A configuration with keys of no account.
+    pub async fn config(&self) -> aws_config::SdkConfig {
+        let keys = Keys { id: "test".to_owned(), secret: "test".to_owned().into(), session: None };
+        let connection = Connection { region: "us-east-1".to_owned(), endpoint_url: Some(self.url.clone()), keys: Some(keys), ..Connection::default() };
+        connection.load().await
+    }
+}
+
+impl Drop for Moto {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
