@@ -145,7 +145,7 @@ fn read(root: &Path, folder: &str, path: &str, inputs: &mut BTreeMap<String, Str
     String::from_utf8(bytes).map_err(|_| refused("it is no UTF-8 text"))
 }
 
-/// The typed document, and every unknown field: one is taken out after the other, so that one run shows them all.
+/// The typed document, and every unknown field: one after the other is put right or taken out, so that one run shows them all.
 fn typed(tree: &Node) -> (Option<Document>, Vec<(Place, Fault)>) {
     let mut value = tree.value();
     let mut faults = Vec::new();
@@ -164,11 +164,15 @@ fn typed(tree: &Node) -> (Option<Document>, Vec<(Place, Fault)>) {
         if path.last().is_none_or(|last| last != field) {
             path.push(field.to_owned());
         }
-        let known = why.split('`').skip(3).step_by(2).map(str::to_owned).collect();
+        let known: Vec<String> = why.split('`').skip(3).step_by(2).map(str::to_owned).collect();
+        let meant = planner::nearest(field, known.iter().map(String::as_str));
         faults.push((tree.locate(path.iter().map(String::as_str)).0, Fault::UnknownField { field: field.to_owned(), known }));
         let pointer: String = path[..path.len() - 1].iter().map(|part| format!("/{}", part.replace('~', "~0").replace('/', "~1"))).collect();
-        if value.pointer_mut(&pointer).and_then(|parent| parent.as_object_mut()).and_then(|map| map.remove(field)).is_none() {
-            break;
+        let Some(parent) = value.pointer_mut(&pointer).and_then(serde_json::Value::as_object_mut) else { break };
+        let Some(inner) = parent.remove(field) else { break };
+        // A misspelt field that is only taken out would be reported as missing, too, and end the search.
+        if let Some(meant) = meant.filter(|meant| !parent.contains_key(meant)) {
+            parent.insert(meant, inner);
         }
     }
     (None, faults)
