@@ -52,7 +52,11 @@ impl Environment {
     /// The namespace of the workloads in a generation.
     pub fn namespace(&self, generation: &Generation) -> Option<String> {
         let overlay = self.document.what.overlay.as_ref()?;
-        Some(if overlay.namespace_suffix { format!("{}-{generation}", overlay.namespace) } else { overlay.namespace.clone() })
+        Some(if overlay.namespace_suffix {
+            format!("{}-{generation}", overlay.namespace)
+        } else {
+            overlay.namespace.clone()
+        })
     }
 
     /// What the templates of infrastructure see.
@@ -62,7 +66,10 @@ impl Environment {
         context.insert("generation".to_owned(), json!(generation));
         context.insert("account".to_owned(), json!(resolved.aws.account));
         context.insert("region".to_owned(), json!(resolved.aws.region));
-        context.insert("namespace".to_owned(), json!(self.namespace(generation).unwrap_or_default()));
+        context.insert(
+            "namespace".to_owned(),
+            json!(self.namespace(generation).unwrap_or_default()),
+        );
         Value::Object(context)
     }
 
@@ -75,15 +82,35 @@ impl Environment {
     ///
     /// # Errors
     /// When a template, a URL or a name does not fit.
-    pub fn desired(&self, resolved: &Resolved, generation: &Generation, pin: Option<&PinnedBackup>) -> Result<Vec<Resource>, DesiredError> {
+    pub fn desired(
+        &self,
+        resolved: &Resolved,
+        generation: &Generation,
+        pin: Option<&PinnedBackup>,
+    ) -> Result<Vec<Resource>, DesiredError> {
         let mut all = resources(self, resolved, generation, pin)?;
         // Templates refer to secrets, so they are rendered along with them; JSON is YAML.
-        let secrets: Vec<Value> =
-            all.iter().filter(|resource| resource.address.provider() == "vault").map(|resource| json!({"address": resource.address, "spec": resource.spec})).collect();
+        let secrets: Vec<Value> = all
+            .iter()
+            .filter(|resource| resource.address.provider() == "vault")
+            .map(|resource| json!({"address": resource.address, "spec": resource.spec}))
+            .collect();
         let mut sources = self.sources().to_vec();
-        sources.push(Source { path: self.file().to_owned(), text: format!("{{% raw %}}{}{{% endraw %}}", json!({ "resources": secrets })) });
-        let rendered = planner::render(&sources, &self.context(resolved, generation)).map_err(DesiredError::Templates)?;
-        all.extend(rendered.into_iter().filter(|resource| resource.origin.as_ref().is_none_or(|origin| origin.file != self.file())));
+        sources.push(Source {
+            path: self.file().to_owned(),
+            text: format!(
+                "{{% raw %}}{}{{% endraw %}}",
+                json!({ "resources": secrets })
+            ),
+        });
+        let rendered = planner::render(&sources, &self.context(resolved, generation))
+            .map_err(DesiredError::Templates)?;
+        all.extend(rendered.into_iter().filter(|resource| {
+            resource
+                .origin
+                .as_ref()
+                .is_none_or(|origin| origin.file != self.file())
+        }));
         all.sort_by(|a, b| a.address.cmp(&b.address));
         Ok(all)
     }
@@ -103,8 +130,18 @@ struct Assembly<'a> {
 ///
 /// # Errors
 /// When a URL can't be rendered, or a strategy is not supported.
-pub fn resources(environment: &Environment, resolved: &Resolved, generation: &Generation, pin: Option<&PinnedBackup>) -> Result<Vec<Resource>, DesiredError> {
-    let mut assembly = Assembly { environment, resolved, generation, made: Vec::new() };
+pub fn resources(
+    environment: &Environment,
+    resolved: &Resolved,
+    generation: &Generation,
+    pin: Option<&PinnedBackup>,
+) -> Result<Vec<Resource>, DesiredError> {
+    let mut assembly = Assembly {
+        environment,
+        resolved,
+        generation,
+        made: Vec::new(),
+    };
     assembly.secrets()?;
     assembly.delivery()?;
     if let Some(pin) = pin {
@@ -119,15 +156,33 @@ pub fn resources(environment: &Environment, resolved: &Resolved, generation: &Ge
 }
 
 impl Assembly<'_> {
-    fn add(&mut self, address: &str, spec: &impl Serialize, depends_on: BTreeSet<Address>, path: &[&str]) -> Result<(), DesiredError> {
+    fn add(
+        &mut self,
+        address: &str,
+        spec: &impl Serialize,
+        depends_on: BTreeSet<Address>,
+        path: &[&str],
+    ) -> Result<(), DesiredError> {
         let address: Address = address.parse()?;
-        let spec = serde_json::to_value(spec).map_err(|source| DesiredError::Json { address: address.to_string(), source })?;
-        self.made.push(Resource { address, spec, depends_on, origin: Some(self.environment.origin(path)) });
+        let spec = serde_json::to_value(spec).map_err(|source| DesiredError::Json {
+            address: address.to_string(),
+            source,
+        })?;
+        self.made.push(Resource {
+            address,
+            spec,
+            depends_on,
+            origin: Some(self.environment.origin(path)),
+        });
         Ok(())
     }
 
     fn field(&self, name: &str, field: &str) -> SecretField {
-        SecretField { mount: self.resolved.vault.mount.clone(), path: self.environment.secret_path(self.generation, name), field: field.to_owned() }
+        SecretField {
+            mount: self.resolved.vault.mount.clone(),
+            path: self.environment.secret_path(self.generation, name),
+            field: field.to_owned(),
+        }
     }
 
     fn secrets(&mut self) -> Result<(), DesiredError> {
@@ -137,20 +192,47 @@ impl Assembly<'_> {
                 path: self.environment.secret_path(self.generation, name),
                 generator: generator.clone(),
             };
-            self.add(&format!("vault.secret.{name}"), &spec, BTreeSet::new(), &["secrets", name])?;
+            self.add(
+                &format!("vault.secret.{name}"),
+                &spec,
+                BTreeSet::new(),
+                &["secrets", name],
+            )?;
         }
         Ok(())
     }
 
     fn delivery(&mut self) -> Result<(), DesiredError> {
         let environment = self.environment;
-        let (Some(overlay), Some(namespace)) = (&environment.document.what.overlay, environment.namespace(self.generation)) else { return Ok(()) };
+        let (Some(overlay), Some(namespace)) = (
+            &environment.document.what.overlay,
+            environment.namespace(self.generation),
+        ) else {
+            return Ok(());
+        };
         if let Some(secret) = &overlay.secret {
-            let fields: BTreeMap<String, SecretField> =
-                secret.data.iter().map(|(key, SecretValue { secret, field })| (key.clone(), self.field(secret, field))).collect();
-            let depends = secret.data.values().map(|value| format!("vault.secret.{}", value.secret).parse()).collect::<Result<_, _>>()?;
+            let fields: BTreeMap<String, SecretField> = secret
+                .data
+                .iter()
+                .map(|(key, SecretValue { secret, field })| {
+                    (key.clone(), self.field(secret, field))
+                })
+                .collect();
+            let depends = secret
+                .data
+                .values()
+                .map(|value| format!("vault.secret.{}", value.secret).parse())
+                .collect::<Result<_, _>>()?;
             let object = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": secret.name, "namespace": namespace}, "type": "Opaque"});
-            self.add(&format!("kubernetes.Secret.{namespace}/{}", secret.name), &Object { object, secrets: fields }, depends, &["what", "overlay", "secret"])?;
+            self.add(
+                &format!("kubernetes.Secret.{namespace}/{}", secret.name),
+                &Object {
+                    object,
+                    secrets: fields,
+                },
+                depends,
+                &["what", "overlay", "secret"],
+            )?;
         }
         if let Some(seed) = &environment.document.seed {
             let object = json!({
@@ -159,27 +241,62 @@ impl Assembly<'_> {
                     "bucket": self.bucket(&seed.bucket)?, "key": seed.key, "environment": environment.name(), "generation": self.generation,
                 },
             });
-            let spec = Object { object, secrets: BTreeMap::new() };
-            self.add(&format!("kubernetes.ConfigMap.{namespace}/rebuild-seed"), &spec, BTreeSet::new(), &["seed"])?;
+            let spec = Object {
+                object,
+                secrets: BTreeMap::new(),
+            };
+            self.add(
+                &format!("kubernetes.ConfigMap.{namespace}/rebuild-seed"),
+                &spec,
+                BTreeSet::new(),
+                &["seed"],
+            )?;
         }
         Ok(())
     }
 
     fn bucket(&self, name: &str) -> Result<Late<String>, DesiredError> {
-        Ok(Late::Unknown(Unknown { unknown: format!("s3.bucket.{name}/name").parse()? }))
+        Ok(Late::Unknown(Unknown {
+            unknown: format!("s3.bucket.{name}/name").parse()?,
+        }))
     }
 
     fn seed(&mut self, pin: &PinnedBackup) -> Result<(), DesiredError> {
-        let Some(seed) = &self.environment.document.seed else { return Ok(()) };
+        let Some(seed) = &self.environment.document.seed else {
+            return Ok(());
+        };
         if seed.strategy != Strategy::Object {
-            return Err(DesiredError::Strategy(format!("{:?}", seed.strategy).to_lowercase()));
+            return Err(DesiredError::Strategy(
+                format!("{:?}", seed.strategy).to_lowercase(),
+            ));
         }
         let key = self.field(&seed.encrypt_with, "value");
-        let spec = SeedObject { bucket: self.bucket(&seed.bucket)?, key: seed.key.clone(), encrypt_with: key.clone(), sha256: pin.sha256.clone() };
+        let spec = SeedObject {
+            bucket: self.bucket(&seed.bucket)?,
+            key: seed.key.clone(),
+            encrypt_with: key.clone(),
+            sha256: pin.sha256.clone(),
+        };
         let secret: Address = format!("vault.secret.{}", seed.encrypt_with).parse()?;
-        self.add("seed.object.chain", &spec, BTreeSet::from([secret]), &["seed"])?;
-        let spec = SeedCheck { bucket: self.bucket(&seed.bucket)?, key: seed.key.clone(), decrypt_with: key, head: pin.head.clone(), blocks: pin.blocks };
-        self.add("check.seed.chain", &spec, BTreeSet::from(["seed.object.chain".parse()?]), &["seed"])
+        self.add(
+            "seed.object.chain",
+            &spec,
+            BTreeSet::from([secret]),
+            &["seed"],
+        )?;
+        let spec = SeedCheck {
+            bucket: self.bucket(&seed.bucket)?,
+            key: seed.key.clone(),
+            decrypt_with: key,
+            head: pin.head.clone(),
+            blocks: pin.blocks,
+        };
+        self.add(
+            "check.seed.chain",
+            &spec,
+            BTreeSet::from(["seed.object.chain".parse()?]),
+            &["seed"],
+        )
     }
 
     fn checks(&mut self) -> Result<(), DesiredError> {
@@ -187,8 +304,16 @@ impl Assembly<'_> {
         let namespace = self.environment.namespace(self.generation);
         let mut first = BTreeSet::new();
         if let (Some(workloads), Some(namespace)) = (&validation.workloads, &namespace) {
-            let spec = Workload { namespace: namespace.clone(), deadline: workloads.deadline.seconds() };
-            self.add("check.workload.all", &spec, BTreeSet::new(), &["validation", "workloads"])?;
+            let spec = Workload {
+                namespace: namespace.clone(),
+                deadline: workloads.deadline.seconds(),
+            };
+            self.add(
+                "check.workload.all",
+                &spec,
+                BTreeSet::new(),
+                &["validation", "workloads"],
+            )?;
             first.insert("check.workload.all".parse()?);
         }
         for (index, check) in validation.http.iter().enumerate() {
@@ -199,11 +324,19 @@ impl Assembly<'_> {
             let spec = Http {
                 url: self.url(&check.name, &check.url)?,
                 status: check.status,
-                header: check.header.as_ref().map(|header| SecretHeader { name: header.name.clone(), from: self.field(&header.secret, &header.field) }),
+                header: check.header.as_ref().map(|header| SecretHeader {
+                    name: header.name.clone(),
+                    from: self.field(&header.secret, &header.field),
+                }),
                 expect: check.expect.clone(),
                 deadline: check.deadline.seconds(),
             };
-            self.add(&format!("check.http.{}", check.name), &spec, depends, &["validation", "http", &index.to_string()])?;
+            self.add(
+                &format!("check.http.{}", check.name),
+                &spec,
+                depends,
+                &["validation", "http", &index.to_string()],
+            )?;
         }
         Ok(())
     }
@@ -212,25 +345,49 @@ impl Assembly<'_> {
         let mut context = Context::new();
         context.insert("environment", self.environment.name());
         context.insert("generation", self.generation);
-        context.insert("namespace", &self.environment.namespace(self.generation).unwrap_or_default());
+        context.insert(
+            "namespace",
+            &self
+                .environment
+                .namespace(self.generation)
+                .unwrap_or_default(),
+        );
         if let Some(standin) = &self.resolved.standin {
             context.insert("sandbox", &json!({ "standin": standin }));
         }
         let failed = |error: tera::Error| {
-            let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-            DesiredError::Url { check: check.to_owned(), why }
+            let why = std::error::Error::source(&error)
+                .map_or_else(|| error.to_string(), ToString::to_string);
+            DesiredError::Url {
+                check: check.to_owned(),
+                why,
+            }
         };
         let mut tera = Tera::default();
         // Tera's own would read the process's environment.
-        tera.register_function("get_env", |_: &std::collections::HashMap<String, Value>| Err(tera::Error::msg("URLs can't read the process's environment")));
+        tera.register_function("get_env", |_: &std::collections::HashMap<String, Value>| {
+            Err(tera::Error::msg(
+                "URLs can't read the process's environment",
+            ))
+        });
         tera.add_raw_template("url", template).map_err(failed)?;
         tera.render("url", &context).map_err(failed)
     }
 
     fn mark(&mut self) -> Result<(), DesiredError> {
-        let Some(seed) = &self.environment.document.seed else { return Ok(()) };
-        let checks = self.made.iter().filter(|resource| resource.address.provider() == "check").map(|resource| resource.address.clone()).collect();
-        let spec = GenerationMark { bucket: self.bucket(&seed.bucket)?, state: "validated".to_owned() };
+        let Some(seed) = &self.environment.document.seed else {
+            return Ok(());
+        };
+        let checks = self
+            .made
+            .iter()
+            .filter(|resource| resource.address.provider() == "check")
+            .map(|resource| resource.address.clone())
+            .collect();
+        let spec = GenerationMark {
+            bucket: self.bucket(&seed.bucket)?,
+            state: "validated".to_owned(),
+        };
         self.add("s3.generation.state", &spec, checks, &["seed", "bucket"])
     }
 }

@@ -93,11 +93,20 @@ impl Error {
     /// What to do about it, if that is known.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Unknown { name, known } if known.is_empty() => Some(format!("make `environments/{name}/environment.yaml`")),
+            Self::Unknown { name, known } if known.is_empty() => {
+                Some(format!("make `environments/{name}/environment.yaml`"))
+            }
             Self::Unknown { name, known } => Some(suggestion(name, known)),
             Self::Fault { fault, .. } => match fault {
-                Fault::UnknownField { field: name, known } | Fault::Undeclared { name, known, .. } if !known.is_empty() => Some(suggestion(name, known)),
-                Fault::Undeclared { what, name, .. } => Some(format!("declare the {what} `{name}`")),
+                Fault::UnknownField { field: name, known }
+                | Fault::Undeclared { name, known, .. }
+                    if !known.is_empty() =>
+                {
+                    Some(suggestion(name, known))
+                }
+                Fault::Undeclared { what, name, .. } => {
+                    Some(format!("declare the {what} `{name}`"))
+                }
                 Fault::Twice { .. } => Some("give one of them another name".to_owned()),
                 Fault::Unfit { hint, .. } => Some((*hint).to_owned()),
                 _ => None,
@@ -108,7 +117,11 @@ impl Error {
 }
 
 fn suggestion(name: &str, known: &[String]) -> String {
-    let list = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let list = known
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ");
     match planner::nearest(name, known.iter().map(String::as_str)) {
         Some(near) => format!("did you mean `{near}`? There are: {list}"),
         None => format!("there are: {list}"),

@@ -15,4 +15,4 @@ mod yaml;
 pub use desired::{DesiredError, resources};
 pub use error::{Error, Errors, Fault};
 pub use load::{Environment, load};
-pub use places::{Aws, Cluster, Control, Resolved, ResolveError, SandboxEndpoints, VaultPlace};
+pub use places::{Aws, Cluster, Control, ResolveError, Resolved, SandboxEndpoints, VaultPlace};

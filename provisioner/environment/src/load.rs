@@ -56,7 +56,11 @@ impl Environment {
     pub fn origin(&self, path: &[&str]) -> Origin {
         let (place, _) = self.tree.locate(path.iter().copied());
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        Origin { file: self.file.clone(), line: number(place.line), column: number(place.column) }
+        Origin {
+            file: self.file.clone(),
+            line: number(place.line),
+            column: number(place.column),
+        }
     }
 }
 
@@ -67,67 +71,129 @@ impl Environment {
 pub fn load(root: &Path, name: &str) -> Result<Environment, Errors> {
     let known = names(root);
     if !known.iter().any(|other| other == name) {
-        return Err(Error::Unknown { name: name.chars().take(80).collect(), known }.into());
+        return Err(Error::Unknown {
+            name: name.chars().take(80).collect(),
+            known,
+        }
+        .into());
     }
     let file = format!("environments/{name}/environment.yaml");
     let mut inputs = BTreeMap::new();
     let text = read(root, &format!("environments/{name}"), &file, &mut inputs)?;
-    let fault = |place: Place, fault| Error::Fault { file: file.clone(), line: place.line, column: place.column, fault };
+    let fault = |place: Place, fault| Error::Fault {
+        file: file.clone(),
+        line: place.line,
+        column: place.column,
+        fault,
+    };
     let tree = yaml::parse(&text).map_err(|error| fault(error.place, Fault::Yaml(error.why)))?;
     let (document, mut faults) = typed(&tree);
     if let Some(document) = &document {
         faults.extend(semantics::check(document, name, &tree));
     }
     let mut sources = Vec::new();
-    for (index, path) in document.iter().flat_map(|document| document.what.infrastructure.iter().enumerate()) {
-        let place = tree.locate(["what", "infrastructure", &index.to_string()]).0;
+    for (index, path) in document
+        .iter()
+        .flat_map(|document| document.what.infrastructure.iter().enumerate())
+    {
+        let place = tree
+            .locate(["what", "infrastructure", &index.to_string()])
+            .0;
         if !within(path) {
             let hint = "write a path below templates/infrastructure, without `..`";
-            faults.push((place, Fault::Unfit { why: format!("the template `{path}` lies outside of {INFRASTRUCTURE}"), hint }));
+            faults.push((
+                place,
+                Fault::Unfit {
+                    why: format!("the template `{path}` lies outside of {INFRASTRUCTURE}"),
+                    hint,
+                },
+            ));
             continue;
         }
         let full = format!("{INFRASTRUCTURE}/{path}");
         match read(root, INFRASTRUCTURE, &full, &mut inputs) {
             Ok(text) => sources.push(Source { path: full, text }),
             Err(Error::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-                faults.push((place, Fault::Undeclared { what: "template", name: path.clone(), known: templates(root) }));
+                faults.push((
+                    place,
+                    Fault::Undeclared {
+                        what: "template",
+                        name: path.clone(),
+                        known: templates(root),
+                    },
+                ));
             }
             Err(error) => faults.push((place, Fault::Form(error.to_string()))),
         }
     }
     faults.sort_by_key(|(place, _)| *place);
     match document {
-        Some(document) if faults.is_empty() => Ok(Environment { document, file, tree, sources, inputs }),
-        _ => Err(Errors(faults.into_iter().map(|(place, what)| fault(place, what)).collect())),
+        Some(document) if faults.is_empty() => Ok(Environment {
+            document,
+            file,
+            tree,
+            sources,
+            inputs,
+        }),
+        _ => Err(Errors(
+            faults
+                .into_iter()
+                .map(|(place, what)| fault(place, what))
+                .collect(),
+        )),
     }
 }
 
 /// Names of the environments there are, sorted.
 fn names(root: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(root.join("environments")).into_iter().flatten().flatten();
-    let mut names: Vec<String> =
-        entries.filter(|entry| entry.path().join("environment.yaml").is_file()).filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    let entries = std::fs::read_dir(root.join("environments"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut names: Vec<String> = entries
+        .filter(|entry| entry.path().join("environment.yaml").is_file())
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
     names.sort();
     names
 }
 
 fn templates(root: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(root.join(INFRASTRUCTURE)).into_iter().flatten().flatten();
-    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    let entries = std::fs::read_dir(root.join(INFRASTRUCTURE))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
     names.sort();
     names
 }
 
 /// Whether a path stays where it starts.
 pub(crate) fn within(path: &str) -> bool {
-    !path.is_empty() && Path::new(path).components().all(|part| matches!(part, Component::Normal(_)))
+    !path.is_empty()
+        && Path::new(path)
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)))
 }
 
 /// Reads a file that must really lie in a folder, links followed, and notes its digest.
-fn read(root: &Path, folder: &str, path: &str, inputs: &mut BTreeMap<String, String>) -> Result<String, Error> {
+fn read(
+    root: &Path,
+    folder: &str,
+    path: &str,
+    inputs: &mut BTreeMap<String, String>,
+) -> Result<String, Error> {
     let full = root.join(path);
-    let failed = |source| Error::Read { path: path.into(), source };
-    let refused = |why: &str| Error::Refused { path: path.into(), why: why.to_owned() };
+    let failed = |source| Error::Read {
+        path: path.into(),
+        source,
+    };
+    let refused = |why: &str| Error::Refused {
+        path: path.into(),
+        why: why.to_owned(),
+    };
     let real = full.canonicalize().map_err(failed)?;
     if !real.starts_with(root.join(folder).canonicalize().map_err(failed)?) {
         return Err(refused("a link leads out of its folder"));
@@ -137,7 +203,11 @@ fn read(root: &Path, folder: &str, path: &str, inputs: &mut BTreeMap<String, Str
         return Err(refused("it is no regular file"));
     }
     let mut bytes = Vec::new();
-    std::fs::File::open(&real).map_err(failed)?.take(LARGEST + 1).read_to_end(&mut bytes).map_err(failed)?;
+    std::fs::File::open(&real)
+        .map_err(failed)?
+        .take(LARGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
     if bytes.len() as u64 > LARGEST {
         return Err(refused("it is larger than 1 MiB"));
     }
@@ -156,20 +226,47 @@ fn typed(tree: &Node) -> (Option<Document>, Vec<(Place, Fault)>) {
         };
         let why = error.inner().to_string();
         let mut path: Vec<String> = error.path().iter().filter_map(segment).collect();
-        let Some(field) = why.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next()) else {
-            faults.push((tree.locate(path.iter().map(String::as_str)).0, Fault::Form(why)));
+        let Some(field) = why
+            .strip_prefix("unknown field `")
+            .and_then(|rest| rest.split('`').next())
+        else {
+            faults.push((
+                tree.locate(path.iter().map(String::as_str)).0,
+                Fault::Form(why),
+            ));
             break;
         };
         // Within tagged values the path ends at the value itself.
         if path.last().is_none_or(|last| last != field) {
             path.push(field.to_owned());
         }
-        let known: Vec<String> = why.split('`').skip(3).step_by(2).map(str::to_owned).collect();
+        let known: Vec<String> = why
+            .split('`')
+            .skip(3)
+            .step_by(2)
+            .map(str::to_owned)
+            .collect();
         let meant = planner::nearest(field, known.iter().map(String::as_str));
-        faults.push((tree.locate(path.iter().map(String::as_str)).0, Fault::UnknownField { field: field.to_owned(), known }));
-        let pointer: String = path[..path.len() - 1].iter().map(|part| format!("/{}", part.replace('~', "~0").replace('/', "~1"))).collect();
-        let Some(parent) = value.pointer_mut(&pointer).and_then(serde_json::Value::as_object_mut) else { break };
-        let Some(inner) = parent.remove(field) else { break };
+        faults.push((
+            tree.locate(path.iter().map(String::as_str)).0,
+            Fault::UnknownField {
+                field: field.to_owned(),
+                known,
+            },
+        ));
+        let pointer: String = path[..path.len() - 1]
+            .iter()
+            .map(|part| format!("/{}", part.replace('~', "~0").replace('/', "~1")))
+            .collect();
+        let Some(parent) = value
+            .pointer_mut(&pointer)
+            .and_then(serde_json::Value::as_object_mut)
+        else {
+            break;
+        };
+        let Some(inner) = parent.remove(field) else {
+            break;
+        };
         // A misspelt field that is only taken out would be reported as missing, too, and end the search.
         if let Some(meant) = meant.filter(|meant| !parent.contains_key(meant)) {
             parent.insert(meant, inner);

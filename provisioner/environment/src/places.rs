@@ -153,15 +153,25 @@ impl Environment {
     pub fn resolve(&self, sandbox: Option<&SandboxEndpoints>) -> Result<Resolved, ResolveError> {
         let place = &self.document.r#where;
         if place.sandbox {
-            return sandbox.map(|sandbox| self.in_sandbox(sandbox)).ok_or_else(|| ResolveError::NoSandbox(self.name().to_owned()));
+            return sandbox
+                .map(|sandbox| self.in_sandbox(sandbox))
+                .ok_or_else(|| ResolveError::NoSandbox(self.name().to_owned()));
         }
         let aws = place.aws.as_ref().ok_or(ResolveError::Missing("aws"))?;
         let vault = place.vault.as_ref().ok_or(ResolveError::Missing("vault"))?;
-        let control = place.control.as_ref().ok_or(ResolveError::Missing("control"))?;
+        let control = place
+            .control
+            .as_ref()
+            .ok_or(ResolveError::Missing("control"))?;
         let cluster = match &place.kubernetes {
             None => None,
-            Some(ClusterAddress::Kubeconfig { path, context }) => Some(Cluster { kubeconfig: path.clone(), context: context.clone() }),
-            Some(ClusterAddress::KnownAfterApply { reference }) => return Err(ResolveError::LateCluster(reference.clone())),
+            Some(ClusterAddress::Kubeconfig { path, context }) => Some(Cluster {
+                kubeconfig: path.clone(),
+                context: context.clone(),
+            }),
+            Some(ClusterAddress::KnownAfterApply { reference }) => {
+                return Err(ResolveError::LateCluster(reference.clone()));
+            }
         };
         Ok(Resolved {
             aws: Aws {
@@ -174,7 +184,12 @@ impl Environment {
                 files: None,
             },
             cluster,
-            vault: VaultPlace { address: vault.address.clone(), ca: vault.ca.clone(), mount: vault.mount.clone(), token: vault.token.clone() },
+            vault: VaultPlace {
+                address: vault.address.clone(),
+                ca: vault.ca.clone(),
+                mount: vault.mount.clone(),
+                token: vault.token.clone(),
+            },
             control: Control {
                 bucket: control.bucket.clone(),
                 region: control.region.clone(),
@@ -187,16 +202,28 @@ impl Environment {
     }
 
     fn in_sandbox(&self, sandbox: &SandboxEndpoints) -> Resolved {
-        let backups = self.document.backups.sources.iter().cloned().map(|source| match source {
-            BackupSource::S3 { bucket, prefix, endpoint: None, profile, .. } => BackupSource::S3 {
-                bucket,
-                prefix,
-                region: sandbox.region.clone(),
-                endpoint: Some(sandbox.s3_endpoint.clone()),
-                profile: profile.or_else(|| Some(sandbox.backup_profile.clone())),
-            },
-            other => other,
-        });
+        let backups = self
+            .document
+            .backups
+            .sources
+            .iter()
+            .cloned()
+            .map(|source| match source {
+                BackupSource::S3 {
+                    bucket,
+                    prefix,
+                    endpoint: None,
+                    profile,
+                    ..
+                } => BackupSource::S3 {
+                    bucket,
+                    prefix,
+                    region: sandbox.region.clone(),
+                    endpoint: Some(sandbox.s3_endpoint.clone()),
+                    profile: profile.or_else(|| Some(sandbox.backup_profile.clone())),
+                },
+                other => other,
+            });
         Resolved {
             aws: Aws {
                 account: sandbox.account.clone(),
@@ -205,9 +232,15 @@ impl Environment {
                 s3_endpoint: Some(sandbox.s3_endpoint.clone()),
                 profile: Some(sandbox.aws_profile.clone()),
                 s3_profile: Some(sandbox.s3_profile.clone()),
-                files: Some((sandbox.aws_config_file.clone(), sandbox.aws_credentials_file.clone())),
+                files: Some((
+                    sandbox.aws_config_file.clone(),
+                    sandbox.aws_credentials_file.clone(),
+                )),
             },
-            cluster: Some(Cluster { kubeconfig: Some(sandbox.kubeconfig.clone()), context: sandbox.context.clone() }),
+            cluster: Some(Cluster {
+                kubeconfig: Some(sandbox.kubeconfig.clone()),
+                context: sandbox.context.clone(),
+            }),
             vault: VaultPlace {
                 address: sandbox.vault_address.clone(),
                 ca: sandbox.vault_ca.clone(),

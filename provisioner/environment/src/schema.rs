@@ -347,7 +347,9 @@ form! {
 }
 
 /// A span of time as `24h`, `90s`, `1h 30m` (jiff's friendly format; units up to hours). Whole seconds count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]
 pub struct Span(u32);
@@ -363,9 +365,16 @@ impl TryFrom<String> for Span {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let refuse = |_| format!("`{}` is not a span of time like `24h` or `90s`", text.chars().take(40).collect::<String>());
+        let refuse = |_| {
+            format!(
+                "`{}` is not a span of time like `24h` or `90s`",
+                text.chars().take(40).collect::<String>()
+            )
+        };
         let duration: jiff::SignedDuration = text.parse().map_err(|_| refuse(()))?;
-        u32::try_from(duration.as_secs()).map(Self).map_err(|_| refuse(()))
+        u32::try_from(duration.as_secs())
+            .map(Self)
+            .map_err(|_| refuse(()))
     }
 }
 
@@ -377,7 +386,12 @@ impl From<Span> for String {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { public_ports: Vec::new(), image_digests: Severity::Error, allow_old_backup: false, prune: false }
+        Self {
+            public_ports: Vec::new(),
+            image_digests: Severity::Error,
+            allow_old_backup: false,
+            prune: false,
+        }
     }
 }
 

@@ -10,7 +10,13 @@ use crate::schema::Document;
 use crate::yaml::{Node, Place};
 
 /// Variables that every template has.
-pub(crate) const RESERVED: [&str; 5] = ["environment", "generation", "account", "region", "namespace"];
+pub(crate) const RESERVED: [&str; 5] = [
+    "environment",
+    "generation",
+    "account",
+    "region",
+    "namespace",
+];
 
 struct Checker<'a> {
     document: &'a Document,
@@ -20,12 +26,30 @@ struct Checker<'a> {
 
 /// Every fault, with its place.
 pub(crate) fn check(document: &Document, folder: &str, tree: &Node) -> Vec<(Place, Fault)> {
-    let mut checker = Checker { document, tree, faults: Vec::new() };
+    let mut checker = Checker {
+        document,
+        tree,
+        faults: Vec::new(),
+    };
     if document.name != folder {
-        checker.unfit(&["name"], format!("the name is `{}`, the folder's is `{folder}`", document.name), "give both the same name");
+        checker.unfit(
+            &["name"],
+            format!(
+                "the name is `{}`, the folder's is `{folder}`",
+                document.name
+            ),
+            "give both the same name",
+        );
     }
     if !label(&document.name, 32) {
-        checker.unfit(&["name"], format!("`{}` can't be part of names in AWS and Kubernetes", document.name), "use up to 32 lower-case letters, digits and inner dashes");
+        checker.unfit(
+            &["name"],
+            format!(
+                "`{}` can't be part of names in AWS and Kubernetes",
+                document.name
+            ),
+            "use up to 32 lower-case letters, digits and inner dashes",
+        );
     }
     checker.what();
     checker.places();
@@ -36,7 +60,8 @@ pub(crate) fn check(document: &Document, folder: &str, tree: &Node) -> Vec<(Plac
 
 impl Checker<'_> {
     fn fault(&mut self, path: &[&str], fault: Fault) {
-        self.faults.push((self.tree.locate(path.iter().copied()).0, fault));
+        self.faults
+            .push((self.tree.locate(path.iter().copied()).0, fault));
     }
 
     fn unfit(&mut self, path: &[&str], why: String, hint: &'static str) {
@@ -48,46 +73,95 @@ impl Checker<'_> {
         let mut seen = BTreeSet::new();
         for (index, path) in document.what.infrastructure.iter().enumerate() {
             if !seen.insert(path) {
-                self.fault(&["what", "infrastructure", &index.to_string()], Fault::Twice { what: "template", name: path.clone() });
+                self.fault(
+                    &["what", "infrastructure", &index.to_string()],
+                    Fault::Twice {
+                        what: "template",
+                        name: path.clone(),
+                    },
+                );
             }
         }
-        for name in document.what.variables.keys().filter(|name| RESERVED.contains(&name.as_str())) {
-            self.unfit(&["what", "variables", name], format!("every template has a variable `{name}` already"), "give it another name");
+        for name in document
+            .what
+            .variables
+            .keys()
+            .filter(|name| RESERVED.contains(&name.as_str()))
+        {
+            self.unfit(
+                &["what", "variables", name],
+                format!("every template has a variable `{name}` already"),
+                "give it another name",
+            );
         }
-        let Some(overlay) = &document.what.overlay else { return };
+        let Some(overlay) = &document.what.overlay else {
+            return;
+        };
         if !within(&overlay.path) {
-            self.unfit(&["what", "overlay", "path"], format!("the overlay `{}` lies outside of the project", overlay.path), "write a path from the project's root, without `..`");
+            self.unfit(
+                &["what", "overlay", "path"],
+                format!("the overlay `{}` lies outside of the project", overlay.path),
+                "write a path from the project's root, without `..`",
+            );
         }
         // A DNS label has 63 characters; a generation takes up to 24 and a dash.
-        if !label(&overlay.namespace, if overlay.namespace_suffix { 38 } else { 63 }) {
+        if !label(
+            &overlay.namespace,
+            if overlay.namespace_suffix { 38 } else { 63 },
+        ) {
             self.unfit(&["what", "overlay", "namespace"], format!("`{}` is no name of a namespace", overlay.namespace), "use lower-case letters, digits and inner dashes; 38 at most with a suffix, 63 without");
         }
         if let Some(secret) = &overlay.secret {
             for (key, value) in &secret.data {
-                self.secret(&["what", "overlay", "secret", "data", key], &value.secret, &value.field);
+                self.secret(
+                    &["what", "overlay", "secret", "data", key],
+                    &value.secret,
+                    &value.field,
+                );
             }
         }
     }
 
     fn places(&mut self) {
         let place = &self.document.r#where;
-        let given = [("aws", place.aws.is_some()), ("kubernetes", place.kubernetes.is_some()), ("vault", place.vault.is_some()), ("control", place.control.is_some())];
+        let given = [
+            ("aws", place.aws.is_some()),
+            ("kubernetes", place.kubernetes.is_some()),
+            ("vault", place.vault.is_some()),
+            ("control", place.control.is_some()),
+        ];
         for (name, given) in given {
             if place.sandbox && given {
-                self.unfit(&["where", name], format!("the sandbox has its own `{name}`"), "remove it, or `sandbox: true`");
+                self.unfit(
+                    &["where", name],
+                    format!("the sandbox has its own `{name}`"),
+                    "remove it, or `sandbox: true`",
+                );
             }
             let needed = name != "kubernetes" || self.document.what.overlay.is_some();
             if !place.sandbox && !given && needed {
-                self.unfit(&["where"], format!("`{name}` is missing"), "say where it is, or `sandbox: true`");
+                self.unfit(
+                    &["where"],
+                    format!("`{name}` is missing"),
+                    "say where it is, or `sandbox: true`",
+                );
             }
         }
         if let Some(aws) = &place.aws
             && !(aws.account.len() == 12 && aws.account.bytes().all(|b| b.is_ascii_digit()))
         {
-            self.unfit(&["where", "aws", "account"], format!("`{}` is no AWS account", aws.account), "write its twelve digits in quotes");
+            self.unfit(
+                &["where", "aws", "account"],
+                format!("`{}` is no AWS account", aws.account),
+                "write its twelve digits in quotes",
+            );
         }
         if self.document.backups.sources.is_empty() {
-            self.unfit(&["backups", "sources"], "there is no place with backups".to_owned(), "add one: nothing is built without a verified backup");
+            self.unfit(
+                &["backups", "sources"],
+                "there is no place with backups".to_owned(),
+                "add one: nothing is built without a verified backup",
+            );
         }
     }
 
@@ -95,12 +169,27 @@ impl Checker<'_> {
         let document = self.document;
         for (name, generator) in &document.secrets {
             if !label(name, 63) {
-                self.unfit(&["secrets", name], format!("`{name}` is no name of a secret"), "use lower-case letters, digits and inner dashes");
+                self.unfit(
+                    &["secrets", name],
+                    format!("`{name}` is no name of a secret"),
+                    "use lower-case letters, digits and inner dashes",
+                );
             }
             let weak = match generator {
                 Generator::Random { bytes, .. } => !(16..=1024).contains(bytes),
-                Generator::Password { length, lower, upper, digits, symbols } => {
-                    !(12..=1024).contains(length) || u32::from(*lower) + u32::from(*upper) + u32::from(*digits) + u32::from(*symbols) > u32::from(*length)
+                Generator::Password {
+                    length,
+                    lower,
+                    upper,
+                    digits,
+                    symbols,
+                } => {
+                    !(12..=1024).contains(length)
+                        || u32::from(*lower)
+                            + u32::from(*upper)
+                            + u32::from(*digits)
+                            + u32::from(*symbols)
+                            > u32::from(*length)
                 }
                 Generator::Tls { days, .. } => !(1..=825).contains(days),
                 Generator::Uuid | Generator::Ed25519 => false,
@@ -112,7 +201,11 @@ impl Checker<'_> {
         if let Some(seed) = &document.seed {
             self.secret(&["seed", "encrypt_with"], &seed.encrypt_with, "value");
             if seed.key.is_empty() || seed.key.starts_with('/') {
-                self.unfit(&["seed", "key"], format!("`{}` is no key of an object", seed.key), "write a key that does not begin with `/`");
+                self.unfit(
+                    &["seed", "key"],
+                    format!("`{}` is no key of an object", seed.key),
+                    "write a key that does not begin with `/`",
+                );
             }
         }
     }
@@ -124,16 +217,46 @@ impl Checker<'_> {
             let index = index.to_string();
             let path = |field| ["validation", "http", index.as_str(), field];
             if !seen.insert(&check.name) {
-                self.fault(&path("name"), Fault::Twice { what: "check", name: check.name.clone() });
+                self.fault(
+                    &path("name"),
+                    Fault::Twice {
+                        what: "check",
+                        name: check.name.clone(),
+                    },
+                );
             }
             if !label(&check.name, 63) {
-                self.unfit(&path("name"), format!("`{}` is no name of a check", check.name), "use lower-case letters, digits and inner dashes");
+                self.unfit(
+                    &path("name"),
+                    format!("`{}` is no name of a check", check.name),
+                    "use lower-case letters, digits and inner dashes",
+                );
             }
             if let Some(header) = &check.header {
-                self.secret(&["validation", "http", &index, "header", "secret"], &header.secret, &header.field);
+                self.secret(
+                    &["validation", "http", &index, "header", "secret"],
+                    &header.secret,
+                    &header.field,
+                );
             }
-            for (at, expectation) in check.expect.iter().enumerate().filter(|(_, e)| !e.pointer.is_empty() && !e.pointer.starts_with('/')) {
-                self.unfit(&["validation", "http", &index, "expect", &at.to_string(), "pointer"], format!("`{}` is no JSON pointer", expectation.pointer), "begin it with `/` (RFC 6901)");
+            for (at, expectation) in check
+                .expect
+                .iter()
+                .enumerate()
+                .filter(|(_, e)| !e.pointer.is_empty() && !e.pointer.starts_with('/'))
+            {
+                self.unfit(
+                    &[
+                        "validation",
+                        "http",
+                        &index,
+                        "expect",
+                        &at.to_string(),
+                        "pointer",
+                    ],
+                    format!("`{}` is no JSON pointer", expectation.pointer),
+                    "begin it with `/` (RFC 6901)",
+                );
             }
         }
     }
@@ -141,7 +264,14 @@ impl Checker<'_> {
     fn secret(&mut self, path: &[&str], name: &str, field: &str) {
         let Some(generator) = self.document.secrets.get(name) else {
             let known = self.document.secrets.keys().cloned().collect();
-            return self.fault(path, Fault::Undeclared { what: "secret", name: name.to_owned(), known });
+            return self.fault(
+                path,
+                Fault::Undeclared {
+                    what: "secret",
+                    name: name.to_owned(),
+                    known,
+                },
+            );
         };
         let fields: &[&str] = match generator {
             Generator::Ed25519 => &["private-key", "public-key"],
@@ -150,7 +280,14 @@ impl Checker<'_> {
         };
         if !fields.contains(&field) {
             let known = fields.iter().map(|&field| field.to_owned()).collect();
-            self.fault(path, Fault::Undeclared { what: "field of the secret", name: field.to_owned(), known });
+            self.fault(
+                path,
+                Fault::Undeclared {
+                    what: "field of the secret",
+                    name: field.to_owned(),
+                    known,
+                },
+            );
         }
     }
 }
@@ -160,5 +297,7 @@ fn label(text: &str, longest: usize) -> bool {
         && text.len() <= longest
         && !text.starts_with('-')
         && !text.ends_with('-')
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }

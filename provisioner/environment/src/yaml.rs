@@ -40,7 +40,12 @@ impl Node {
         match &self.data {
             Data::Scalar(value) => value.clone(),
             Data::List(items) => Value::Array(items.iter().map(Self::value).collect()),
-            Data::Map(entries) => Value::Object(entries.iter().map(|(key, _, node)| (key.clone(), node.value())).collect::<Map<_, _>>()),
+            Data::Map(entries) => Value::Object(
+                entries
+                    .iter()
+                    .map(|(key, _, node)| (key.clone(), node.value()))
+                    .collect::<Map<_, _>>(),
+            ),
         }
     }
 
@@ -49,8 +54,15 @@ impl Node {
         let (mut place, mut here) = (self.place, self);
         for part in path {
             let next = match &here.data {
-                Data::List(items) => part.parse().ok().and_then(|index: usize| items.get(index)).map(|node| (node.place, node)),
-                Data::Map(entries) => entries.iter().find(|(key, _, _)| key == part).map(|(_, place, node)| (*place, node)),
+                Data::List(items) => part
+                    .parse()
+                    .ok()
+                    .and_then(|index: usize| items.get(index))
+                    .map(|node| (node.place, node)),
+                Data::Map(entries) => entries
+                    .iter()
+                    .find(|(key, _, _)| key == part)
+                    .map(|(_, place, node)| (*place, node)),
                 Data::Scalar(_) => None,
             };
             let Some(found) = next else { break };
@@ -61,7 +73,10 @@ impl Node {
 }
 
 fn place(span: &Span) -> Place {
-    Place { line: span.start.line(), column: span.start.col() + 1 }
+    Place {
+        line: span.start.line(),
+        column: span.start.col() + 1,
+    }
 }
 
 /// Reads the one document of a text.
@@ -73,11 +88,19 @@ pub(crate) fn parse(text: &str) -> Result<Node, Unreadable> {
         match event {
             Event::StreamEnd => break,
             Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing => {}
-            _ if root.is_some() => return Err(Unreadable { place: at, why: "only one document is allowed".to_owned() }),
+            _ if root.is_some() => {
+                return Err(Unreadable {
+                    place: at,
+                    why: "only one document is allowed".to_owned(),
+                });
+            }
             event => root = Some(reader.node(event, at, 0)?),
         }
     }
-    root.ok_or(Unreadable { place: Place { line: 1, column: 1 }, why: "the file is empty".to_owned() })
+    root.ok_or(Unreadable {
+        place: Place { line: 1, column: 1 },
+        why: "the file is empty".to_owned(),
+    })
 }
 
 struct Reader<'i>(Parser<'i, StrInput<'i>>);
@@ -86,23 +109,38 @@ impl<'i> Reader<'i> {
     fn next(&mut self) -> Result<(Event<'i>, Place), Unreadable> {
         match self.0.next() {
             Some(Ok((event, span))) => Ok((event, place(&span))),
-            Some(Err(error)) => {
-                Err(Unreadable { place: Place { line: error.marker().line(), column: error.marker().col() + 1 }, why: error.info().to_owned() })
-            }
+            Some(Err(error)) => Err(Unreadable {
+                place: Place {
+                    line: error.marker().line(),
+                    column: error.marker().col() + 1,
+                },
+                why: error.info().to_owned(),
+            }),
             None => Ok((Event::StreamEnd, Place { line: 1, column: 1 })),
         }
     }
 
     fn node(&mut self, event: Event<'i>, at: Place, depth: usize) -> Result<Node, Unreadable> {
-        let refuse = |why: &str| Err(Unreadable { place: at, why: why.to_owned() });
+        let refuse = |why: &str| {
+            Err(Unreadable {
+                place: at,
+                why: why.to_owned(),
+            })
+        };
         if depth > DEEPEST {
             return refuse("nested deeper than 32 levels");
         }
         let data = match event {
-            Event::Scalar(_, _, anchor, _) | Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _) if anchor > 0 => {
+            Event::Scalar(_, _, anchor, _)
+            | Event::SequenceStart(anchor, _)
+            | Event::MappingStart(anchor, _)
+                if anchor > 0 =>
+            {
                 return refuse("anchors are not allowed");
             }
-            Event::Scalar(_, _, _, Some(_)) | Event::SequenceStart(_, Some(_)) | Event::MappingStart(_, Some(_)) => return refuse("tags are not allowed"),
+            Event::Scalar(_, _, _, Some(_))
+            | Event::SequenceStart(_, Some(_))
+            | Event::MappingStart(_, Some(_)) => return refuse("tags are not allowed"),
             Event::Scalar(text, ScalarStyle::Plain, _, None) => Data::Scalar(plain(&text)),
             Event::Scalar(text, _, _, None) => Data::Scalar(Value::from(text.as_ref())),
             Event::SequenceStart(..) => {
@@ -120,10 +158,18 @@ impl<'i> Reader<'i> {
                     let (key, at) = match self.next()? {
                         (Event::MappingEnd, _) => break Data::Map(entries),
                         (Event::Scalar(text, _, 0, None), at) => (text.into_owned(), at),
-                        (_, at) => return Err(Unreadable { place: at, why: "a key must be a text".to_owned() }),
+                        (_, at) => {
+                            return Err(Unreadable {
+                                place: at,
+                                why: "a key must be a text".to_owned(),
+                            });
+                        }
                     };
                     if entries.iter().any(|(other, _, _)| *other == key) {
-                        return Err(Unreadable { place: at, why: format!("the key `{key}` is there twice") });
+                        return Err(Unreadable {
+                            place: at,
+                            why: format!("the key `{key}` is there twice"),
+                        });
                     }
                     let (event, value_at) = self.next()?;
                     entries.push((key, at, self.node(event, value_at, depth + 1)?));
@@ -150,7 +196,11 @@ fn plain(text: &str) -> Value {
     if let Ok(number) = text.parse::<i64>() {
         return Value::from(number);
     }
-    match text.parse::<f64>().ok().and_then(serde_json::Number::from_f64) {
+    match text
+        .parse::<f64>()
+        .ok()
+        .and_then(serde_json::Number::from_f64)
+    {
         Some(number) => Value::Number(number),
         None => Value::from(text),
     }

@@ -34,7 +34,9 @@ fn sandbox() -> SandboxEndpoints {
 fn pin() -> PinnedBackup {
     PinnedBackup {
         id: "natlangchain_20261123_033004_weekly".into(),
-        location: "s3://natlangchain-backups/natlangchain/natlangchain_20261123_033004_weekly.json.gz".into(),
+        location:
+            "s3://natlangchain-backups/natlangchain/natlangchain_20261123_033004_weekly.json.gz"
+                .into(),
         version: None,
         size: 10,
         sha256: "ab".repeat(32),
@@ -47,7 +49,9 @@ fn pin() -> PinnedBackup {
 }
 
 fn all() -> Vec<Environment> {
-    ["production", "sandbox", "staging"].map(|name| load(&root(), name).unwrap_or_else(|errors| panic!("{errors}"))).into()
+    ["production", "sandbox", "staging"]
+        .map(|name| load(&root(), name).unwrap_or_else(|errors| panic!("{errors}")))
+        .into()
 }
 
 #[test]
@@ -55,13 +59,20 @@ fn load_and_render_to_normal_forms() {
     let generation = "20261124-0a1b".parse().unwrap();
     for environment in all() {
         let resolved = environment.resolve(Some(&sandbox())).unwrap();
-        let desired = environment.desired(&resolved, &generation, Some(&pin())).unwrap_or_else(|error| panic!("{}: {error}", environment.name()));
+        let desired = environment
+            .desired(&resolved, &generation, Some(&pin()))
+            .unwrap_or_else(|error| panic!("{}: {error}", environment.name()));
         for resource in &desired {
-            let kind = planner::kinds::of(&resource.address).unwrap_or_else(|| panic!("no kind {}", resource.address));
-            let normal = (kind.normalize)(&resource.spec).unwrap_or_else(|error| panic!("{}: {error}", resource.address));
+            let kind = planner::kinds::of(&resource.address)
+                .unwrap_or_else(|| panic!("no kind {}", resource.address));
+            let normal = (kind.normalize)(&resource.spec)
+                .unwrap_or_else(|error| panic!("{}: {error}", resource.address));
             assert_eq!(normal, resource.spec, "{}", resource.address);
         }
-        let addresses: Vec<String> = desired.iter().map(|resource| resource.address.to_string()).collect();
+        let addresses: Vec<String> = desired
+            .iter()
+            .map(|resource| resource.address.to_string())
+            .collect();
         insta::assert_snapshot!(environment.name(), addresses.join("\n"));
         assert_eq!(environment.inputs().len(), 6);
     }
@@ -71,7 +82,15 @@ fn load_and_render_to_normal_forms() {
 fn what_the_sandbox_gets() {
     let environment = load(&root(), "sandbox").unwrap();
     let resolved = environment.resolve(Some(&sandbox())).unwrap();
-    insta::assert_json_snapshot!(resources(&environment, &resolved, &"20261124-0a1b".parse().unwrap(), Some(&pin())).unwrap());
+    insta::assert_json_snapshot!(
+        resources(
+            &environment,
+            &resolved,
+            &"20261124-0a1b".parse().unwrap(),
+            Some(&pin())
+        )
+        .unwrap()
+    );
     assert!(environment.resolve(None).is_err());
 }
 
@@ -80,13 +99,22 @@ fn nothing_is_seeded_or_marked_without_a_pin() {
     let environment = load(&root(), "sandbox").unwrap();
     let resolved = environment.resolve(Some(&sandbox())).unwrap();
     let made = resources(&environment, &resolved, &"g1".parse().unwrap(), None).unwrap();
-    assert!(made.iter().all(|resource| !["seed", "s3"].contains(&resource.address.provider())));
+    assert!(
+        made.iter()
+            .all(|resource| !["seed", "s3"].contains(&resource.address.provider()))
+    );
 }
 
 #[test]
 fn nothing_of_the_sandbox_leaks_elsewhere() {
-    for environment in all().into_iter().filter(|environment| !environment.document.r#where.sandbox) {
-        assert_eq!(environment.resolve(Some(&sandbox())).unwrap(), environment.resolve(None).unwrap());
+    for environment in all()
+        .into_iter()
+        .filter(|environment| !environment.document.r#where.sandbox)
+    {
+        assert_eq!(
+            environment.resolve(Some(&sandbox())).unwrap(),
+            environment.resolve(None).unwrap()
+        );
     }
 }
 
@@ -97,5 +125,9 @@ fn the_schema_is_current() {
     if std::env::var_os("UPDATE_SCHEMA").is_some() {
         std::fs::write(&path, &current).unwrap();
     }
-    assert_eq!(std::fs::read_to_string(path).unwrap(), current, "run this test with UPDATE_SCHEMA=1");
+    assert_eq!(
+        std::fs::read_to_string(path).unwrap(),
+        current,
+        "run this test with UPDATE_SCHEMA=1"
+    );
 }

@@ -36,7 +36,12 @@ fn project(text: &str) -> TempDir {
     let root = tempfile::tempdir().unwrap();
     fs::create_dir_all(root.path().join("environments/test")).unwrap();
     fs::create_dir_all(root.path().join("templates/infrastructure")).unwrap();
-    fs::write(root.path().join("templates/infrastructure/network.tera.yaml"), "resources: []\n").unwrap();
+    fs::write(
+        root.path()
+            .join("templates/infrastructure/network.tera.yaml"),
+        "resources: []\n",
+    )
+    .unwrap();
     fs::write(root.path().join("environments/test/environment.yaml"), text).unwrap();
     root
 }
@@ -54,10 +59,23 @@ fn said(root: &TempDir, name: &str) -> String {
 
 #[test]
 fn a_good_one() {
-    let environment = load(project(GOOD).path(), "test").unwrap_or_else(|errors| panic!("{errors}"));
+    let environment =
+        load(project(GOOD).path(), "test").unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(environment.document.objectives.rpo.seconds(), 86_400);
-    assert_eq!(environment.inputs().keys().collect::<Vec<_>>(), ["environments/test/environment.yaml", "templates/infrastructure/network.tera.yaml"]);
-    assert_eq!((environment.origin(&["seed", "bucket"]).line, environment.origin(&["seed", "bucket"]).column), (19, 26));
+    assert_eq!(
+        environment.inputs().keys().collect::<Vec<_>>(),
+        [
+            "environments/test/environment.yaml",
+            "templates/infrastructure/network.tera.yaml"
+        ]
+    );
+    assert_eq!(
+        (
+            environment.origin(&["seed", "bucket"]).line,
+            environment.origin(&["seed", "bucket"]).column
+        ),
+        (19, 26)
+    );
 }
 
 #[test]
@@ -67,24 +85,82 @@ fn faults_with_place_and_hint() {
         GOOD.replace(from, to)
     };
     let cases = [
-        ("no yaml", replace("where: {sandbox: true}", "where: {sandbox: true")),
-        ("a key twice", replace("where: {sandbox: true}", "where: {}\nwhere: {sandbox: true}")),
+        (
+            "no yaml",
+            replace("where: {sandbox: true}", "where: {sandbox: true"),
+        ),
+        (
+            "a key twice",
+            replace(
+                "where: {sandbox: true}",
+                "where: {}\nwhere: {sandbox: true}",
+            ),
+        ),
         ("an alias", replace("rpo: 24h", "rpo: *x")),
-        ("unknown fields, all of them", replace("    namespace: app", "    namespase: app").replace("secrets:\n", "secretz: {}\nsecrets:\n").replace("bytes: 32", "byte: 32")),
-        ("an unknown field of a tagged value", replace("bucket: backups}", "bucket: backups, prefiks: x}")),
+        (
+            "unknown fields, all of them",
+            replace("    namespace: app", "    namespase: app")
+                .replace("secrets:\n", "secretz: {}\nsecrets:\n")
+                .replace("bytes: 32", "byte: 32"),
+        ),
+        (
+            "an unknown field of a tagged value",
+            replace("bucket: backups}", "bucket: backups, prefiks: x}"),
+        ),
         ("a wrong type", replace("bytes: 32", "bytes: many")),
-        ("a missing field", replace("seed: {strategy: object, ", "seed: {")),
+        (
+            "a missing field",
+            replace("seed: {strategy: object, ", "seed: {"),
+        ),
         ("no span of time", replace("rto: 4h", "rto: soon")),
-        ("an undeclared secret", replace("KEY: {secret: api-key}", "KEY: {secret: api-kee}")),
-        ("a field the secret lacks", replace("KEY: {secret: api-key}", "KEY: {secret: ssh}")),
-        ("an undeclared template", replace("[network.tera.yaml]", "[netwerk.tera.yaml]")),
-        ("a template outside", replace("[network.tera.yaml]", "[network.tera.yaml, ../../secret]")),
-        ("several", replace("encrypt_with: api-key", "encrypt_with: nothing").replace("name: test\n", "name: toast\n").replace("bytes: 32", "bytes: 8")),
-        ("a check twice", replace("      url: http://localhost/health\n", "      url: http://localhost/health\n    - {name: health, url: http://localhost/}\n")),
+        (
+            "an undeclared secret",
+            replace("KEY: {secret: api-key}", "KEY: {secret: api-kee}"),
+        ),
+        (
+            "a field the secret lacks",
+            replace("KEY: {secret: api-key}", "KEY: {secret: ssh}"),
+        ),
+        (
+            "an undeclared template",
+            replace("[network.tera.yaml]", "[netwerk.tera.yaml]"),
+        ),
+        (
+            "a template outside",
+            replace("[network.tera.yaml]", "[network.tera.yaml, ../../secret]"),
+        ),
+        (
+            "several",
+            replace("encrypt_with: api-key", "encrypt_with: nothing")
+                .replace("name: test\n", "name: toast\n")
+                .replace("bytes: 32", "bytes: 8"),
+        ),
+        (
+            "a check twice",
+            replace(
+                "      url: http://localhost/health\n",
+                "      url: http://localhost/health\n    - {name: health, url: http://localhost/}\n",
+            ),
+        ),
         ("nowhere", replace("where: {sandbox: true}", "where: {}")),
-        ("two places", replace("sandbox: true}", "sandbox: true, control: {bucket: b, region: r}}")),
-        ("no backups", replace("  sources:\n    - {type: s3, bucket: backups}\n", "  sources: []\n")),
-        ("a reserved variable", replace("  overlay:\n", "  variables: {generation: 1}\n  overlay:\n")),
+        (
+            "two places",
+            replace(
+                "sandbox: true}",
+                "sandbox: true, control: {bucket: b, region: r}}",
+            ),
+        ),
+        (
+            "no backups",
+            replace(
+                "  sources:\n    - {type: s3, bucket: backups}\n",
+                "  sources: []\n",
+            ),
+        ),
+        (
+            "a reserved variable",
+            replace("  overlay:\n", "  variables: {generation: 1}\n  overlay:\n"),
+        ),
         ("empty", String::new()),
     ];
     let mut out = String::new();
@@ -97,16 +173,24 @@ fn faults_with_place_and_hint() {
 #[test]
 fn unknown_environments_and_hostile_names() {
     let root = project(GOOD);
-    assert_eq!(said(&root, "tset"), "there is no environment `tset`\n  hint: did you mean `test`? There are: `test`\n");
+    assert_eq!(
+        said(&root, "tset"),
+        "there is no environment `tset`\n  hint: did you mean `test`? There are: `test`\n"
+    );
     for name in ["../environments/test", "test/", ".", "", "/etc"] {
-        assert!(said(&root, name).starts_with("there is no environment"), "{name}");
+        assert!(
+            said(&root, name).starts_with("there is no environment"),
+            "{name}"
+        );
     }
 }
 
 #[test]
 fn files_that_are_not_used() {
     let root = project(GOOD);
-    let template = root.path().join("templates/infrastructure/network.tera.yaml");
+    let template = root
+        .path()
+        .join("templates/infrastructure/network.tera.yaml");
     fs::remove_file(&template).unwrap();
     std::os::unix::fs::symlink("/etc/hostname", &template).unwrap();
     assert!(said(&root, "test").contains("leads out of its folder"));
