@@ -131,3 +131,38 @@ fn the_schema_is_current() {
         "run this test with UPDATE_SCHEMA=1"
     );
 }
+
+#[test]
+fn every_environment_can_be_planned() {
+    for environment in all() {
+        let generation: planner::Generation = "20261124-0a1b".parse().unwrap();
+        let resolved = environment.resolve(Some(&sandbox())).unwrap();
+        let input = planner::Input {
+            desired: environment
+                .desired(&resolved, &generation, Some(&pin()))
+                .unwrap(),
+            inventory: planner::Inventory::default(),
+            target: planner::plan::Target {
+                environment: environment.name().into(),
+                generation,
+                fresh: true,
+                places: resolved.expected(),
+            },
+            actual: resolved.expected(),
+            created: "2026-11-24T02:00:00Z".parse().unwrap(),
+            tool: "test".into(),
+            backup: Some(pin()),
+            inputs: environment.inputs().clone(),
+            policy: environment.document.planner_policy(),
+            rotate: planner::Rotate::None,
+            medians: Default::default(),
+        };
+        let plan = planner::plan(input).unwrap_or_else(|error| panic!("{error}"));
+        assert!(
+            !plan.is_blocked(),
+            "{}: {:#?}",
+            environment.name(),
+            plan.findings
+        );
+    }
+}
