@@ -92,6 +92,15 @@ pub(crate) fn compare(
                         &diff::policy_form(found),
                         volatile,
                     ) => {}
+            (Some(wanted), None) => match default_of(kind, resolved, name) {
+                Absent::Default(default) => {
+                    diff::fields(name, default.as_ref(), Some(wanted), volatile, &mut changes)
+                }
+                Absent::Unreadable if crate::reference::references(wanted).iter().any(volatile) => {
+                    diff::fields(name, None, Some(wanted), volatile, &mut changes);
+                }
+                Absent::Unreadable => {}
+            },
             (wanted, found) => diff::fields(name, found, wanted, volatile, &mut changes),
         }
         if !kind.in_place.contains(&name.as_str()) {
@@ -108,6 +117,25 @@ pub(crate) fn compare(
     Comparison {
         changes,
         reason: unready,
+    }
+}
+
+/// What it means that a field is absent from what was observed.
+enum Absent {
+    /// It may be left out, and then has this value or none.
+    Default(Option<Value>),
+    /// It must be there, so the provider can't read it back. With no digest to compare, it counts as unchanged.
+    Unreadable,
+}
+
+fn default_of(kind: &Kind, resolved: &Value, name: &str) -> Absent {
+    let mut without = resolved.clone();
+    if let Some(fields) = without.as_object_mut() {
+        fields.remove(name);
+    }
+    match (kind.normalize)(&without) {
+        Ok(normal) => Absent::Default(normal.get(name).cloned()),
+        Err(_) => Absent::Unreadable,
     }
 }
 

@@ -8,6 +8,9 @@
 //! - [`observed`]: what the providers found.
 //! - [`plan`]: the immutable plan and its steps. [`finding`]: typed remarks on it.
 //! - [`canonical`]: the JSON form that digests and hashes are taken over.
+//! - [`render`](mod@render): from templates to resources, every fault with its place.
+//! - [`planning`]: the plan itself, and the one that takes a generation down. [`checks`]: remarks on it. [`file`](mod@file): the plan on disk.
+//! - [`preview`]: the plan as people read it. [`schema`]: its JSON Schema.
 //! - [`identity`]: names, client tokens and digests that make every effect idempotent.
 
 pub mod address;

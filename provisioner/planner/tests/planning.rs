@@ -87,6 +87,32 @@ fn a_second_run_changes_nothing() {
     assert!(preview::text(&plan, &Style::default()).contains("No changes"));
 }
 
+#[test]
+fn what_can_not_be_read_back_counts_as_unchanged() {
+    let mut input = second();
+    for (resource, field) in [
+        ("seed.object.chain", "encrypt_with"),
+        ("ec2.instance.api", "launch_template"),
+        ("ec2.vpc.main", "tags"),
+    ] {
+        let object = input
+            .inventory
+            .objects
+            .iter_mut()
+            .find(|o| o.address == address(resource))
+            .unwrap();
+        assert!(object.spec.as_object_mut().unwrap().remove(field).is_some());
+    }
+    assert_eq!(mutations(&plan(input.clone()).unwrap()), [""; 0]);
+    set(
+        &mut input,
+        "ec2.launch-template.api",
+        "/instance_type",
+        json!("t3.large"),
+    );
+    assert!(mutations(&plan(input).unwrap()).contains(&"replace ec2.instance.api"));
+}
+
 type Change = fn(&mut Input);
 
 /// A change, and the mutations it brings.
