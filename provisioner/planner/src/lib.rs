@@ -3,10 +3,10 @@
 //! Nothing here performs I/O, reads a clock, draws a random number or is async. The generation id, the time and the medians that
 //! estimates are made from are inputs, so the same inputs give the same plan byte for byte.
 //!
-//! - [`address`], [`reference`], [`resource`]: what is wanted, and how one resource speaks of another.
+//! - [`address`], [`reference`](mod@reference), [`resource`]: what is wanted, and how one resource speaks of another.
 //! - [`kind`] and [`kinds`]: what each kind of resource looks like, and what can be changed in place.
 //! - [`observed`]: what the providers found.
-//! - [`plan`]: the immutable plan and its steps. [`finding`]: typed remarks on it.
+//! - [`plan`](mod@plan): the immutable plan and its steps. [`finding`]: typed remarks on it.
 //! - [`canonical`]: the JSON form that digests and hashes are taken over.
 //! - [`render`](mod@render): from templates to resources, every fault with its place.
 //! - [`planning`]: the plan itself, and the one that takes a generation down. [`checks`]: remarks on it. [`file`](mod@file): the plan on disk.
