@@ -75,8 +75,17 @@ impl Connection {
             loader = loader.profile_files(files.build());
         }
         if let Some(keys) = &self.keys {
-            let session = keys.session.as_ref().map(|token| token.expose_secret().to_owned());
-            loader = loader.credentials_provider(Credentials::new(&keys.id, keys.secret.expose_secret(), session, None, "rebuild"));
+            let session = keys
+                .session
+                .as_ref()
+                .map(|token| token.expose_secret().to_owned());
+            loader = loader.credentials_provider(Credentials::new(
+                &keys.id,
+                keys.secret.expose_secret(),
+                session,
+                None,
+                "rebuild",
+            ));
         }
         loader.load().await
     }
@@ -88,11 +97,23 @@ impl Connection {
 /// [`executor::provider::ErrorKind::Unauthenticated`] without or with wrong credentials.
 pub async fn identity(config: &SdkConfig) -> Result<Identity, Error> {
     let what = "GetCallerIdentity";
-    let answer = aws_sdk_sts::Client::new(config).get_caller_identity().send().await.map_err(|error| failure(what, error))?;
+    let answer = aws_sdk_sts::Client::new(config)
+        .get_caller_identity()
+        .send()
+        .await
+        .map_err(|error| failure(what, error))?;
     let mut places = BTreeMap::new();
-    places.insert("account".to_owned(), answer.account().unwrap_or_default().to_owned());
+    places.insert(
+        "account".to_owned(),
+        answer.account().unwrap_or_default().to_owned(),
+    );
     if let Some(region) = config.region() {
         places.insert("region".to_owned(), region.to_string());
     }
-    Ok(Identity { places, principal: answer.arn().unwrap_or_default().to_owned(), version: None, clock_skew: None })
+    Ok(Identity {
+        places,
+        principal: answer.arn().unwrap_or_default().to_owned(),
+        version: None,
+        clock_skew: None,
+    })
 }

@@ -1,8 +1,8 @@
 //! From the SDK's errors to the executor's.
 
+use aws_sdk_sts::error::ProvideErrorMetadata;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
-use aws_sdk_sts::error::ProvideErrorMetadata;
 use executor::provider::{Error, ErrorKind};
 
 /// The kind of an AWS error code with its HTTP status.
@@ -10,18 +10,51 @@ use executor::provider::{Error, ErrorKind};
 /// Source: "Error codes for the Amazon EC2 API", "Common errors" of IAM and STS, "Error responses" of S3.
 pub fn classify(code: &str, status: u16) -> ErrorKind {
     match code {
-        "RequestLimitExceeded" | "Throttling" | "ThrottlingException" | "ThrottledException" | "TooManyRequestsException" | "SlowDown"
-        | "RequestThrottled" | "BandwidthLimitExceeded" | "PriorRequestNotComplete" => ErrorKind::Throttled,
-        "AuthFailure" | "InvalidClientTokenId" | "ExpiredToken" | "ExpiredTokenException" | "UnrecognizedClientException"
-        | "SignatureDoesNotMatch" | "InvalidAccessKeyId" | "InvalidToken" | "RequestExpired" | "RequestTimeTooSkewed"
-        | "MissingAuthenticationToken" | "IncompleteSignature" => ErrorKind::Unauthenticated,
-        "UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException" | "Blocked" | "OptInRequired" => ErrorKind::Denied,
-        "IncorrectState" | "IncorrectInstanceState" | "DependencyViolation" | "VolumeInUse" | "InvalidIPAddress.InUse" | "DeleteConflict"
-        | "EntityTemporarilyUnmodifiable" | "ConcurrentModification" | "OperationAborted" | "IncorrectModificationState" => ErrorKind::NotYet,
+        "RequestLimitExceeded"
+        | "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "TooManyRequestsException"
+        | "SlowDown"
+        | "RequestThrottled"
+        | "BandwidthLimitExceeded"
+        | "PriorRequestNotComplete" => ErrorKind::Throttled,
+        "AuthFailure"
+        | "InvalidClientTokenId"
+        | "ExpiredToken"
+        | "ExpiredTokenException"
+        | "UnrecognizedClientException"
+        | "SignatureDoesNotMatch"
+        | "InvalidAccessKeyId"
+        | "InvalidToken"
+        | "RequestExpired"
+        | "RequestTimeTooSkewed"
+        | "MissingAuthenticationToken"
+        | "IncompleteSignature" => ErrorKind::Unauthenticated,
+        "UnauthorizedOperation"
+        | "AccessDenied"
+        | "AccessDeniedException"
+        | "Blocked"
+        | "OptInRequired" => ErrorKind::Denied,
+        "IncorrectState"
+        | "IncorrectInstanceState"
+        | "DependencyViolation"
+        | "VolumeInUse"
+        | "InvalidIPAddress.InUse"
+        | "DeleteConflict"
+        | "EntityTemporarilyUnmodifiable"
+        | "ConcurrentModification"
+        | "OperationAborted"
+        | "IncorrectModificationState" => ErrorKind::NotYet,
         // A wrong image never appears; waiting for it would only hide the mistake.
         "InvalidAMIID.NotFound" | "InvalidAMIID.Unavailable" => ErrorKind::Invalid,
         "PreconditionFailed" | "ConditionalRequestConflict" => ErrorKind::Conflict,
-        "InternalError" | "InternalFailure" | "ServiceUnavailable" | "ServiceFailure" | "Unavailable" | "InsufficientInstanceCapacity" => ErrorKind::Server,
+        "InternalError"
+        | "InternalFailure"
+        | "ServiceUnavailable"
+        | "ServiceFailure"
+        | "Unavailable"
+        | "InsufficientInstanceCapacity" => ErrorKind::Server,
         code if is_missing(code) => ErrorKind::NotYet,
         // A proxy or an S3 HEAD answers without a code.
         _ => match status {
@@ -42,12 +75,24 @@ pub fn classify(code: &str, status: u16) -> ErrorKind {
 pub fn is_missing(code: &str) -> bool {
     code.ends_with(".NotFound")
         || code.ends_with(".NotFoundException")
-        || matches!(code, "NatGatewayNotFound" | "NoSuchEntity" | "NoSuchBucket" | "NoSuchKey" | "NoSuchVersion" | "NotFound" | "InvalidAssociationID.NotFound")
+        || matches!(
+            code,
+            "NatGatewayNotFound"
+                | "NoSuchEntity"
+                | "NoSuchBucket"
+                | "NoSuchKey"
+                | "NoSuchVersion"
+                | "NotFound"
+                | "InvalidAssociationID.NotFound"
+        )
 }
 
 /// The code of a service's answer; empty when there was none.
 pub fn code<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> &str {
-    error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default()
+    error
+        .as_service_error()
+        .and_then(ProvideErrorMetadata::code)
+        .unwrap_or_default()
 }
 
 /// The executor's error for a call that failed; `what` names the call and its object.
@@ -75,14 +120,20 @@ where
         }
         SdkError::TimeoutError(_) => Error::new(ErrorKind::Unreachable, what, "no answer in time"),
         SdkError::ConstructionFailure(_) => Error::new(ErrorKind::Invalid, what, chain(&error)),
-        SdkError::ResponseError(context) if context.raw().status().as_u16() < 500 => Error::new(ErrorKind::Invalid, what, chain(&error)),
+        SdkError::ResponseError(context) if context.raw().status().as_u16() < 500 => {
+            Error::new(ErrorKind::Invalid, what, chain(&error))
+        }
         SdkError::ResponseError(_) => Error::new(ErrorKind::Server, what, chain(&error)),
         _ => {
             let why = chain(&error);
             // The SDK reports absent credentials as a dispatch failure of its identity resolver.
             let lower = why.to_lowercase();
             if lower.contains("credentials") || lower.contains("identity") {
-                return Error::new(ErrorKind::Unauthenticated, what, format!("no usable credentials: {why}"));
+                return Error::new(
+                    ErrorKind::Unauthenticated,
+                    what,
+                    format!("no usable credentials: {why}"),
+                );
             }
             Error::new(ErrorKind::Unreachable, what, why)
         }

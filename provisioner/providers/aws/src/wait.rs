@@ -17,7 +17,12 @@ pub struct Backoff {
 impl Backoff {
     /// Waits at most `limit` in all, on what `what` names.
     pub fn new(what: impl Into<String>, limit: Duration) -> Self {
-        Self { what: what.into(), pause: Duration::from_millis(100), longest: Duration::from_secs(10), deadline: Instant::now() + limit }
+        Self {
+            what: what.into(),
+            pause: Duration::from_millis(100),
+            longest: Duration::from_secs(10),
+            deadline: Instant::now() + limit,
+        }
     }
 
     /// Sleeps until the next poll.
@@ -27,7 +32,11 @@ impl Backoff {
     pub async fn next(&mut self, state: &str) -> Result<(), Error> {
         let now = Instant::now();
         if now >= self.deadline {
-            return Err(Error::new(ErrorKind::Deadline, self.what.clone(), format!("still {state} at the deadline")));
+            return Err(Error::new(
+                ErrorKind::Deadline,
+                self.what.clone(),
+                format!("still {state} at the deadline"),
+            ));
         }
         sleep(self.pause.min(self.deadline - now)).await;
         self.pause = (self.pause * 3 / 2).min(self.longest);

@@ -16,17 +16,30 @@ const NAME: &str = "Name";
 pub(crate) type TagMap = BTreeMap<String, String>;
 
 pub(crate) fn from_sdk(list: &[Tag]) -> TagMap {
-    list.iter().filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()))).collect()
+    list.iter()
+        .filter_map(|tag| {
+            Some((
+                tag.key()?.to_owned(),
+                tag.value().unwrap_or_default().to_owned(),
+            ))
+        })
+        .collect()
 }
 
 pub(crate) fn to_sdk(map: &TagMap) -> Vec<Tag> {
-    map.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+    map.iter()
+        .map(|(key, value)| Tag::builder().key(key).value(value).build())
+        .collect()
 }
 
 /// The free tags of an object: what a spec declares.
 pub(crate) fn free(all: &TagMap) -> TagMap {
     all.iter()
-        .filter(|(key, _)| !key.starts_with("rebuild:") && !key.starts_with("aws:") && (key.as_str() != NAME || all.contains_key(NAMED)))
+        .filter(|(key, _)| {
+            !key.starts_with("rebuild:")
+                && !key.starts_with("aws:")
+                && (key.as_str() != NAME || all.contains_key(NAMED))
+        })
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect()
 }
@@ -44,7 +57,12 @@ pub(crate) fn named(free: &TagMap, address: &Address) -> TagMap {
 }
 
 /// Everything a new object is tagged with.
-pub(crate) fn all(environment: &str, generation: &Generation, step: &Step, declared: &TagMap) -> TagMap {
+pub(crate) fn all(
+    environment: &str,
+    generation: &Generation,
+    step: &Step,
+    declared: &TagMap,
+) -> TagMap {
     let mut map = named(declared, &step.address);
     map.insert(tags::ENVIRONMENT.to_owned(), environment.to_owned());
     map.insert(tags::GENERATION.to_owned(), generation.to_string());
@@ -61,7 +79,10 @@ pub(crate) fn token_mark(step: &Step) -> &str {
 }
 
 pub(crate) fn specification(kind: ResourceType, map: &TagMap) -> TagSpecification {
-    TagSpecification::builder().resource_type(kind).set_tags(Some(to_sdk(map))).build()
+    TagSpecification::builder()
+        .resource_type(kind)
+        .set_tags(Some(to_sdk(map)))
+        .build()
 }
 
 pub(crate) fn filter(name: impl Into<String>, value: impl Into<String>) -> Filter {

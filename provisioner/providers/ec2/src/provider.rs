@@ -49,8 +49,17 @@ impl Wanted<'_> {
 }
 
 /// A spec as its type.
-pub(crate) fn typed<T: serde::de::DeserializeOwned>(address: &Address, spec: &Value) -> Result<T, Error> {
-    T::deserialize(spec).map_err(|error| Error::new(ErrorKind::Invalid, format!("spec of {address}"), error.to_string()))
+pub(crate) fn typed<T: serde::de::DeserializeOwned>(
+    address: &Address,
+    spec: &Value,
+) -> Result<T, Error> {
+    T::deserialize(spec).map_err(|error| {
+        Error::new(
+            ErrorKind::Invalid,
+            format!("spec of {address}"),
+            error.to_string(),
+        )
+    })
 }
 
 /// EC2 of one region of one account.
@@ -64,12 +73,19 @@ pub struct Ec2 {
 impl Ec2 {
     /// EC2 behind a configuration from [`provider_aws::Connection::load`].
     pub fn new(config: &aws_config::SdkConfig) -> Self {
-        Self { client: Client::new(config), config: config.clone(), patience: Duration::from_secs(600) }
+        Self {
+            client: Client::new(config),
+            config: config.clone(),
+            patience: Duration::from_secs(600),
+        }
     }
 
     /// EC2 through a client of the caller's, with interceptors say.
     pub fn with_client(config: &aws_config::SdkConfig, client: Client) -> Self {
-        Self { client, ..Self::new(config) }
+        Self {
+            client,
+            ..Self::new(config)
+        }
     }
 
     /// How long one wait may take. Ten minutes when not set: a NAT gateway takes two, a big volume's change more.
@@ -78,35 +94,58 @@ impl Ec2 {
         self
     }
 
-    async fn find(&self, family: &dyn Family, request: &Ensure<'_>) -> Result<(Option<Seen>, String), Error> {
+    async fn find(
+        &self,
+        family: &dyn Family,
+        request: &Ensure<'_>,
+    ) -> Result<(Option<Seen>, String), Error> {
         let step = request.step;
         let filters = vec![
             marks::tag_filter(tags::ENVIRONMENT, &request.scope.environment),
             marks::tag_filter(tags::GENERATION, request.scope.generation.as_str()),
             marks::tag_filter(tags::ADDRESS, step.address.to_string()),
         ];
-        let (gone, mut live): (Vec<Seen>, Vec<Seen>) =
-            family.list(&self.client, filters).await?.into_iter().partition(|seen| seen.gone);
+        let (gone, mut live): (Vec<Seen>, Vec<Seen>) = family
+            .list(&self.client, filters)
+            .await?
+            .into_iter()
+            .partition(|seen| seen.gone);
         let what = || format!("{} {}", action(step.action), step.address);
         let found = match step.action {
             Action::Update => {
                 let id = step.object.as_deref().unwrap_or_default();
                 let found = live.into_iter().find(|seen| seen.id == id);
                 if found.is_none() {
-                    return Err(Error::new(ErrorKind::Conflict, what(), format!("`{id}` with our marks is not there any more")));
+                    return Err(Error::new(
+                        ErrorKind::Conflict,
+                        what(),
+                        format!("`{id}` with our marks is not there any more"),
+                    ));
                 }
                 found
             }
             _ => {
-                live.retain(|seen| step.action != Action::Replace || Some(&seen.id) != step.object.as_ref());
-                let by_token = live.iter().position(|seen| seen.tags.get(marks::TOKEN).is_some_and(|mark| mark == marks::token_mark(step)));
+                live.retain(|seen| {
+                    step.action != Action::Replace || Some(&seen.id) != step.object.as_ref()
+                });
+                let by_token = live.iter().position(|seen| {
+                    seen.tags
+                        .get(marks::TOKEN)
+                        .is_some_and(|mark| mark == marks::token_mark(step))
+                });
                 match (by_token, live.len()) {
                     (Some(at), _) => Some(live.swap_remove(at)),
                     (None, 0) => None,
                     (None, _) => {
-                        let adopted = live.into_iter().find(|seen| adoptable(family.kind(), seen, &request.spec, &step.digest));
+                        let adopted = live.into_iter().find(|seen| {
+                            adoptable(family.kind(), seen, &request.spec, &step.digest)
+                        });
                         if adopted.is_none() && step.action == Action::Create {
-                            return Err(Error::new(ErrorKind::Conflict, what(), "an object of ours with this address is there, with other fields that can't be changed"));
+                            return Err(Error::new(
+                                ErrorKind::Conflict,
+                                what(),
+                                "an object of ours with this address is there, with other fields that can't be changed",
+                            ));
                         }
                         adopted
                     }
@@ -125,7 +164,9 @@ impl Ec2 {
     }
 
     async fn by_id(&self, family: &dyn Family, id: &str) -> Result<Option<Seen>, Error> {
-        let found = family.list(&self.client, vec![marks::filter(family.id_filter(), id)]).await;
+        let found = family
+            .list(&self.client, vec![marks::filter(family.id_filter(), id)])
+            .await;
         match found {
             Ok(list) => Ok(list.into_iter().find(|seen| seen.id == id)),
             Err(error) if error.kind == ErrorKind::NotYet => Ok(None),
@@ -133,12 +174,21 @@ impl Ec2 {
         }
     }
 
-    async fn until_ready(&self, family: &dyn Family, address: &Address, id: &str) -> Result<Seen, Error> {
+    async fn until_ready(
+        &self,
+        family: &dyn Family,
+        address: &Address,
+        id: &str,
+    ) -> Result<Seen, Error> {
         let mut backoff = Backoff::new(format!("wait for {id} ({address})"), self.patience);
         loop {
             let state = match self.by_id(family, id).await? {
                 Some(seen) if seen.gone => {
-                    return Err(Error::new(ErrorKind::Server, format!("wait for {id} ({address})"), format!("it went to state {}", seen.state)));
+                    return Err(Error::new(
+                        ErrorKind::Server,
+                        format!("wait for {id} ({address})"),
+                        format!("it went to state {}", seen.state),
+                    ));
                 }
                 Some(seen) if seen.ready => return Ok(seen),
                 Some(seen) => seen.state,
@@ -148,22 +198,55 @@ impl Ec2 {
         }
     }
 
-    async fn settle_tags(&self, address: &Address, seen: &Seen, spec: &Value, digest: &str) -> Result<(), Error> {
-        let declared: TagMap = typed(address, spec.get("tags").unwrap_or(&Value::Object(serde_json::Map::new())))?;
+    async fn settle_tags(
+        &self,
+        address: &Address,
+        seen: &Seen,
+        spec: &Value,
+        digest: &str,
+    ) -> Result<(), Error> {
+        let declared: TagMap = typed(
+            address,
+            spec.get("tags")
+                .unwrap_or(&Value::Object(serde_json::Map::new())),
+        )?;
         let mut wanted = marks::named(&declared, address);
         if !digest.is_empty() {
             wanted.insert(tags::DIGEST.to_owned(), digest.to_owned());
         }
-        let missing: TagMap = wanted.iter().filter(|(key, value)| seen.tags.get(*key) != Some(value)).map(|(k, v)| (k.clone(), v.clone())).collect();
-        let extra: Vec<&String> = marks::free(&seen.tags).keys().filter(|key| !wanted.contains_key(*key)).filter_map(|key| seen.tags.get_key_value(key).map(|(k, _)| k)).collect();
+        let missing: TagMap = wanted
+            .iter()
+            .filter(|(key, value)| seen.tags.get(*key) != Some(value))
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect();
+        let extra: Vec<&String> = marks::free(&seen.tags)
+            .keys()
+            .filter(|key| !wanted.contains_key(*key))
+            .filter_map(|key| seen.tags.get_key_value(key).map(|(k, _)| k))
+            .collect();
         if !missing.is_empty() {
-            let call = self.client.create_tags().resources(&seen.id).set_tags(Some(marks::to_sdk(&missing)));
-            call.send().await.map_err(|error| failure(format!("CreateTags {address}"), error))?;
+            let call = self
+                .client
+                .create_tags()
+                .resources(&seen.id)
+                .set_tags(Some(marks::to_sdk(&missing)));
+            call.send()
+                .await
+                .map_err(|error| failure(format!("CreateTags {address}"), error))?;
         }
         if !extra.is_empty() {
-            let list = extra.into_iter().map(|key| Tag::builder().key(key).build()).collect();
-            let call = self.client.delete_tags().resources(&seen.id).set_tags(Some(list));
-            call.send().await.map_err(|error| failure(format!("DeleteTags {address}"), error))?;
+            let list = extra
+                .into_iter()
+                .map(|key| Tag::builder().key(key).build())
+                .collect();
+            let call = self
+                .client
+                .delete_tags()
+                .resources(&seen.id)
+                .set_tags(Some(list));
+            call.send()
+                .await
+                .map_err(|error| failure(format!("DeleteTags {address}"), error))?;
         }
         Ok(())
     }
@@ -183,14 +266,20 @@ fn action(action: Action) -> &'static str {
 
 /// Whether a found object can become the wanted one by changes in place alone.
 fn adoptable(kind: &str, seen: &Seen, spec: &Value, digest: &str) -> bool {
-    let Some(kind) = kinds::all().find(|entry| entry.name == kind) else { return false };
+    let Some(kind) = kinds::all().find(|entry| entry.name == kind) else {
+        return false;
+    };
     if !digest.is_empty() && seen.tags.get(tags::DIGEST).map(String::as_str) != Some(digest) {
         return false;
     }
-    let Some(wanted) = spec.as_object() else { return false };
+    let Some(wanted) = spec.as_object() else {
+        return false;
+    };
     wanted
         .iter()
-        .filter(|(field, _)| !kind.in_place.contains(&field.as_str()) && !kind.opaque.contains(&field.as_str()))
+        .filter(|(field, _)| {
+            !kind.in_place.contains(&field.as_str()) && !kind.opaque.contains(&field.as_str())
+        })
         .all(|(field, value)| seen.spec.get(field) == Some(value))
 }
 
@@ -198,7 +287,10 @@ fn observed(seen: Seen) -> Option<Observed> {
     let address: Address = seen.tags.get(tags::ADDRESS)?.parse().ok()?;
     let generation: Generation = seen.tags.get(tags::GENERATION)?.parse().ok()?;
     let mut spec = seen.spec;
-    let free = marks::free(&seen.tags).into_iter().map(|(key, value)| (key, Value::String(value))).collect();
+    let free = marks::free(&seen.tags)
+        .into_iter()
+        .map(|(key, value)| (key, Value::String(value)))
+        .collect();
     spec.insert("tags".to_owned(), Value::Object(free));
     Some(Observed {
         address,
@@ -208,7 +300,10 @@ fn observed(seen: Seen) -> Option<Observed> {
         outputs: seen.outputs,
         digest: seen.tags.get(tags::DIGEST).cloned(),
         ready: seen.ready,
-        marks: BTreeMap::from([("token".to_owned(), seen.tags.get(marks::TOKEN).cloned().unwrap_or_default())]),
+        marks: BTreeMap::from([(
+            "token".to_owned(),
+            seen.tags.get(marks::TOKEN).cloned().unwrap_or_default(),
+        )]),
     })
 }
 
@@ -220,7 +315,11 @@ impl Provider for Ec2 {
 
     fn budget(&self) -> Budget {
         // "Request throttling for the Amazon EC2 API": mutating calls refill at 5 a second with a bucket of 50 or more.
-        Budget { concurrency: 16, rate: 5.0, burst: 50 }
+        Budget {
+            concurrency: 16,
+            rate: 5.0,
+            burst: 50,
+        }
     }
 
     async fn identity(&self) -> Result<Identity, Error> {
@@ -229,35 +328,73 @@ impl Provider for Ec2 {
 
     async fn observe(&self, scope: &Scope) -> Result<Inventory, Error> {
         let environment = || vec![marks::tag_filter(tags::ENVIRONMENT, &scope.environment)];
-        let lists = try_join_all(families::ALL.iter().map(|family| async move { Ok::<_, Error>((*family, family.list(&self.client, environment()).await?)) })).await?;
+        let lists = try_join_all(families::ALL.iter().map(|family| async move {
+            Ok::<_, Error>((*family, family.list(&self.client, environment()).await?))
+        }))
+        .await?;
         let mut inventory = Inventory::default();
         let mut named: Vec<(&'static dyn Family, Vec<(&Address, &String)>)> = Vec::new();
         let mut objects = Vec::new();
         for (family, list) in lists {
-            let wanted: Vec<(&Address, &String)> =
-                scope.names.iter().filter(|(address, _)| family.name_filter().is_some() && address.qualified_kind() == family.kind()).collect();
+            let wanted: Vec<(&Address, &String)> = scope
+                .names
+                .iter()
+                .filter(|(address, _)| {
+                    family.name_filter().is_some() && address.qualified_kind() == family.kind()
+                })
+                .collect();
             if !wanted.is_empty() {
                 named.push((family, wanted));
             }
             // An object tagged for this environment under another kind's address is not what its tags say.
-            objects.extend(list.into_iter().filter(|seen| !seen.gone).filter_map(observed).filter(|object| object.address.qualified_kind() == family.kind()));
+            objects.extend(
+                list.into_iter()
+                    .filter(|seen| !seen.gone)
+                    .filter_map(observed)
+                    .filter(|object| object.address.qualified_kind() == family.kind()),
+            );
         }
         for (family, wanted) in named {
-            let Some(filter_name) = family.name_filter() else { continue };
+            let Some(filter_name) = family.name_filter() else {
+                continue;
+            };
             // 200 values is what a filter takes ("Filter" in the EC2 API Reference).
             for names in wanted.chunks(200) {
                 let values = names.iter().map(|(_, name)| (*name).clone()).collect();
-                let filter = Filter::builder().name(filter_name).set_values(Some(values)).build();
+                let filter = Filter::builder()
+                    .name(filter_name)
+                    .set_values(Some(values))
+                    .build();
                 for seen in family.list(&self.client, vec![filter]).await? {
-                    let name = seen.spec.get("name").and_then(Value::as_str).unwrap_or_default();
-                    let Some((address, _)) = names.iter().find(|(_, wanted)| wanted.as_str() == name) else { continue };
-                    if let Some(why) = not_ours(&seen.tags, &scope.environment, scope.generation.as_str(), address) {
-                        inventory.foreign.push(Foreign { address: (*address).clone(), id: seen.id, why });
+                    let name = seen
+                        .spec
+                        .get("name")
+                        .and_then(Value::as_str)
+                        .unwrap_or_default();
+                    let Some((address, _)) =
+                        names.iter().find(|(_, wanted)| wanted.as_str() == name)
+                    else {
+                        continue;
+                    };
+                    if let Some(why) = not_ours(
+                        &seen.tags,
+                        &scope.environment,
+                        scope.generation.as_str(),
+                        address,
+                    ) {
+                        inventory.foreign.push(Foreign {
+                            address: (*address).clone(),
+                            id: seen.id,
+                            why,
+                        });
                     }
                 }
             }
         }
-        inventory.merge(Inventory { objects, foreign: Vec::new() });
+        inventory.merge(Inventory {
+            objects,
+            foreign: Vec::new(),
+        });
         Ok(inventory)
     }
 
@@ -265,37 +402,70 @@ impl Provider for Ec2 {
         let step = request.step;
         let family = family_of(&step.address)?;
         let (found, token) = self.find(family, &request).await?;
-        let declared: TagMap = typed(&step.address, request.spec.get("tags").unwrap_or(&Value::Object(serde_json::Map::new())))?;
+        let declared: TagMap = typed(
+            &step.address,
+            request
+                .spec
+                .get("tags")
+                .unwrap_or(&Value::Object(serde_json::Map::new())),
+        )?;
         let wanted = Wanted {
             address: &step.address,
             spec: &request.spec,
-            tags: marks::all(&request.scope.environment, &request.scope.generation, step, &declared),
+            tags: marks::all(
+                &request.scope.environment,
+                &request.scope.generation,
+                step,
+                &declared,
+            ),
             token,
         };
         family.check(&wanted)?;
         let id = match found {
             Some(seen) => seen.id,
             None => {
-                if let (Some(filter), Some(name)) = (family.name_filter(), request.spec.get("name").and_then(Value::as_str)) {
-                    let others = family.list(&self.client, vec![marks::filter(filter, name)]).await?;
-                    if let Some(other) = others.iter().find(|seen| seen.spec.get("name").and_then(Value::as_str) == Some(name)) {
-                        let why = not_ours(&other.tags, &request.scope.environment, request.scope.generation.as_str(), &step.address)
-                            .unwrap_or_else(|| "carries our marks but other fields".to_owned());
-                        return Err(Error::new(ErrorKind::Foreign, format!("create {}", step.address), format!("`{name}` ({}) {why}", other.id)));
+                if let (Some(filter), Some(name)) = (
+                    family.name_filter(),
+                    request.spec.get("name").and_then(Value::as_str),
+                ) {
+                    let others = family
+                        .list(&self.client, vec![marks::filter(filter, name)])
+                        .await?;
+                    if let Some(other) = others
+                        .iter()
+                        .find(|seen| seen.spec.get("name").and_then(Value::as_str) == Some(name))
+                    {
+                        let why = not_ours(
+                            &other.tags,
+                            &request.scope.environment,
+                            request.scope.generation.as_str(),
+                            &step.address,
+                        )
+                        .unwrap_or_else(|| "carries our marks but other fields".to_owned());
+                        return Err(Error::new(
+                            ErrorKind::Foreign,
+                            format!("create {}", step.address),
+                            format!("`{name}` ({}) {why}", other.id),
+                        ));
                     }
                 }
                 family.create(&self.client, &wanted).await?
             }
         };
         let seen = self.until_ready(family, &step.address, &id).await?;
-        self.settle_tags(&step.address, &seen, &request.spec, &step.digest).await?;
-        family.settle(&self.client, &wanted, &seen, self.patience).await?;
+        self.settle_tags(&step.address, &seen, &request.spec, &step.digest)
+            .await?;
+        family
+            .settle(&self.client, &wanted, &seen, self.patience)
+            .await?;
         Ok(self.until_ready(family, &step.address, &id).await?.outputs)
     }
 
     async fn remove(&self, object: &Observed) -> Result<(), Error> {
         let family = family_of(&object.address)?;
-        let Some(seen) = self.by_id(family, &object.id).await? else { return Ok(()) };
+        let Some(seen) = self.by_id(family, &object.id).await? else {
+            return Ok(());
+        };
         let what = format!("delete {} ({})", object.address, object.id);
         let mark = |key: &str| seen.tags.get(key).map(String::as_str);
         if mark(tags::ENVIRONMENT).is_none()
@@ -306,7 +476,11 @@ impl Provider for Ec2 {
             if seen.gone {
                 return Ok(());
             }
-            return Err(Error::new(ErrorKind::Foreign, what, "it does not carry our marks"));
+            return Err(Error::new(
+                ErrorKind::Foreign,
+                what,
+                "it does not carry our marks",
+            ));
         }
         let mut backoff = Backoff::new(what, self.patience);
         if !seen.gone {
@@ -342,14 +516,31 @@ fn family_of(address: &Address) -> Result<&'static dyn Family, Error> {
         .iter()
         .copied()
         .find(|family| family.kind() == kind)
-        .ok_or_else(|| Error::new(ErrorKind::Invalid, address.to_string(), format!("`{kind}` is no EC2 kind")))
+        .ok_or_else(|| {
+            Error::new(
+                ErrorKind::Invalid,
+                address.to_string(),
+                format!("`{kind}` is no EC2 kind"),
+            )
+        })
 }
 
-fn not_ours(seen: &TagMap, environment: &str, generation: &str, address: &Address) -> Option<String> {
-    for (key, wanted) in [(tags::ENVIRONMENT, environment), (tags::GENERATION, generation), (tags::ADDRESS, &address.to_string())] {
+fn not_ours(
+    seen: &TagMap,
+    environment: &str,
+    generation: &str,
+    address: &Address,
+) -> Option<String> {
+    for (key, wanted) in [
+        (tags::ENVIRONMENT, environment),
+        (tags::GENERATION, generation),
+        (tags::ADDRESS, &address.to_string()),
+    ] {
         match seen.get(key) {
             None => return Some(format!("has no tag `{key}`")),
-            Some(value) if value != wanted => return Some(format!("has the tag `{key}` = `{value}`, not `{wanted}`")),
+            Some(value) if value != wanted => {
+                return Some(format!("has the tag `{key}` = `{value}`, not `{wanted}`"));
+            }
             Some(_) => {}
         }
     }

@@ -9,7 +9,14 @@ pub(crate) fn decode(text: &str) -> Value {
 }
 
 /// Elements in which one value and a list of one mean the same ("IAM JSON policy elements").
-const LISTS: [&str; 6] = ["Statement", "Action", "NotAction", "Resource", "NotResource", "Condition"];
+const LISTS: [&str; 6] = [
+    "Statement",
+    "Action",
+    "NotAction",
+    "Resource",
+    "NotResource",
+    "Condition",
+];
 
 /// Whether two documents mean the same: a single value is a list of one, and lists have no order.
 pub(crate) fn same(a: &Value, b: &Value) -> bool {
@@ -26,9 +33,17 @@ fn canonical(value: &Value, parent: Option<&str>) -> Value {
                 _ => LISTS.contains(&key) && key != "Condition",
             };
             let children = map.iter().map(|(key, item)| {
-                let name = if parent == Some("Condition") { format!("Condition/{key}") } else { key.clone() };
+                let name = if parent == Some("Condition") {
+                    format!("Condition/{key}")
+                } else {
+                    key.clone()
+                };
                 let item = canonical(item, Some(&name));
-                let item = if inside(key) && !item.is_array() { Value::Array(vec![item]) } else { item };
+                let item = if inside(key) && !item.is_array() {
+                    Value::Array(vec![item])
+                } else {
+                    item
+                };
                 (key.clone(), item)
             });
             Value::Object(children.collect())
@@ -60,7 +75,10 @@ mod tests {
 
     #[test]
     fn percent_encoding_is_undone() {
-        assert_eq!(decode("%7B%22Version%22%3A%20%222012-10-17%22%7D"), json!({"Version": "2012-10-17"}));
+        assert_eq!(
+            decode("%7B%22Version%22%3A%20%222012-10-17%22%7D"),
+            json!({"Version": "2012-10-17"})
+        );
         assert_eq!(decode("nonsense"), json!("nonsense"));
     }
 }

@@ -29,7 +29,11 @@ pub struct Iam {
 impl Iam {
     /// IAM behind a configuration from [`provider_aws::Connection::load`].
     pub fn new(config: &aws_config::SdkConfig) -> Self {
-        Self { client: Client::new(config), config: config.clone(), patience: Duration::from_secs(120) }
+        Self {
+            client: Client::new(config),
+            config: config.clone(),
+            patience: Duration::from_secs(120),
+        }
     }
 
     /// The key to read a wanted object by: IAM finds a policy by its ARN only.
@@ -37,7 +41,9 @@ impl Iam {
         match wanted {
             Wanted::Policy(policy) => {
                 let arns = objects::list(&self.client, Kind::Policy, path).await?;
-                Ok(arns.into_iter().find(|arn| arn.rsplit('/').next() == Some(&policy.name)))
+                Ok(arns
+                    .into_iter()
+                    .find(|arn| arn.rsplit('/').next() == Some(&policy.name)))
             }
             other => Ok(Some(other.name().to_owned())),
         }
@@ -53,17 +59,38 @@ fn kind_of(address: &Address) -> Result<Kind, Error> {
         "role" => Ok(Kind::Role),
         "policy" => Ok(Kind::Policy),
         "instance-profile" => Ok(Kind::Profile),
-        other => Err(Error::new(ErrorKind::Invalid, address.to_string(), format!("`iam.{other}` is no kind of this provider"))),
+        other => Err(Error::new(
+            ErrorKind::Invalid,
+            address.to_string(),
+            format!("`iam.{other}` is no kind of this provider"),
+        )),
     }
 }
 
 fn typed<T: serde::de::DeserializeOwned>(address: &Address, spec: &Value) -> Result<T, Error> {
-    T::deserialize(spec).map_err(|error| Error::new(ErrorKind::Invalid, format!("spec of {address}"), error.to_string()))
+    T::deserialize(spec).map_err(|error| {
+        Error::new(
+            ErrorKind::Invalid,
+            format!("spec of {address}"),
+            error.to_string(),
+        )
+    })
 }
 
-fn foreign(seen: &TagMap, environment: &str, generation: &str, address: &Address) -> Option<String> {
+fn foreign(
+    seen: &TagMap,
+    environment: &str,
+    generation: &str,
+    address: &Address,
+) -> Option<String> {
     let address = address.to_string();
-    [(tags::ENVIRONMENT, environment), (tags::GENERATION, generation), (tags::ADDRESS, &address)].into_iter().find_map(|(key, value)| match seen.get(key) {
+    [
+        (tags::ENVIRONMENT, environment),
+        (tags::GENERATION, generation),
+        (tags::ADDRESS, &address),
+    ]
+    .into_iter()
+    .find_map(|(key, value)| match seen.get(key) {
         Some(there) if there == value => None,
         Some(there) => Some(format!("has the tag `{key}` = `{there}`, not `{value}`")),
         None => Some(format!("has no tag `{key}`")),
@@ -71,7 +98,11 @@ fn foreign(seen: &TagMap, environment: &str, generation: &str, address: &Address
 }
 
 fn outputs(seen: &Seen) -> Outputs {
-    Outputs::from([("id".to_owned(), json!(seen.arn)), ("name".to_owned(), json!(seen.name)), ("arn".to_owned(), json!(seen.arn))])
+    Outputs::from([
+        ("id".to_owned(), json!(seen.arn)),
+        ("name".to_owned(), json!(seen.name)),
+        ("arn".to_owned(), json!(seen.arn)),
+    ])
 }
 
 fn observed(seen: Seen, environment: &str) -> Option<Observed> {
@@ -80,12 +111,25 @@ fn observed(seen: Seen, environment: &str) -> Option<Observed> {
     }
     let address: Address = seen.tags.get(tags::ADDRESS)?.parse().ok()?;
     let generation: Generation = seen.tags.get(tags::GENERATION)?.parse().ok()?;
-    let free: BTreeMap<&String, &String> = seen.tags.iter().filter(|(key, _)| !key.starts_with("rebuild:")).collect();
+    let free: BTreeMap<&String, &String> = seen
+        .tags
+        .iter()
+        .filter(|(key, _)| !key.starts_with("rebuild:"))
+        .collect();
     let tags = json!(free);
     let outputs = outputs(&seen);
     let mut spec = seen.spec;
     spec.insert("tags".to_owned(), tags);
-    Some(Observed { address, generation, id: seen.arn, spec: Value::Object(spec), outputs, digest: None, ready: true, marks: BTreeMap::new() })
+    Some(Observed {
+        address,
+        generation,
+        id: seen.arn,
+        spec: Value::Object(spec),
+        outputs,
+        digest: None,
+        ready: true,
+        marks: BTreeMap::new(),
+    })
 }
 
 #[async_trait]
@@ -96,7 +140,11 @@ impl Provider for Iam {
 
     fn budget(&self) -> Budget {
         // IAM publishes no numbers; it throttles an account at some tens of calls a second.
-        Budget { concurrency: 4, rate: 5.0, burst: 10 }
+        Budget {
+            concurrency: 4,
+            rate: 5.0,
+            burst: 10,
+        }
     }
 
     async fn identity(&self) -> Result<Identity, Error> {
@@ -106,21 +154,46 @@ impl Provider for Iam {
     async fn observe(&self, scope: &Scope) -> Result<Inventory, Error> {
         let prefix = format!("/rebuild/{}/", scope.environment);
         let mut inventory = Inventory::default();
-        for (kind, name) in [(Kind::Role, "iam.role"), (Kind::Policy, "iam.policy"), (Kind::Profile, "iam.instance-profile")] {
+        for (kind, name) in [
+            (Kind::Role, "iam.role"),
+            (Kind::Policy, "iam.policy"),
+            (Kind::Profile, "iam.instance-profile"),
+        ] {
             let keys = objects::list(&self.client, kind, &prefix).await?;
-            let reads = futures::stream::iter(keys).map(|key| async move { objects::read(&self.client, kind, &key).await });
+            let reads = futures::stream::iter(keys)
+                .map(|key| async move { objects::read(&self.client, kind, &key).await });
             let seen: Vec<Option<Seen>> = reads.buffered(READS).try_collect().await?;
-            inventory.objects.extend(seen.into_iter().flatten().filter_map(|seen| observed(seen, &scope.environment)).filter(|object| object.address.qualified_kind() == name));
+            inventory.objects.extend(
+                seen.into_iter()
+                    .flatten()
+                    .filter_map(|seen| observed(seen, &scope.environment))
+                    .filter(|object| object.address.qualified_kind() == name),
+            );
             // Names of roles and profiles are unique in the account, those of policies in their path: look at what stands under ours.
-            for (address, wanted) in scope.names.iter().filter(|(address, _)| address.qualified_kind() == name) {
-                let ours = inventory.objects.iter().any(|object| &object.address == address && object.generation == scope.generation);
+            for (address, wanted) in scope
+                .names
+                .iter()
+                .filter(|(address, _)| address.qualified_kind() == name)
+            {
+                let ours = inventory.objects.iter().any(|object| {
+                    &object.address == address && object.generation == scope.generation
+                });
                 if ours || kind == Kind::Policy {
                     continue;
                 }
                 if let Some(seen) = objects::read(&self.client, kind, wanted).await?
-                    && let Some(why) = foreign(&seen.tags, &scope.environment, scope.generation.as_str(), address)
+                    && let Some(why) = foreign(
+                        &seen.tags,
+                        &scope.environment,
+                        scope.generation.as_str(),
+                        address,
+                    )
                 {
-                    inventory.foreign.push(Foreign { address: address.clone(), id: seen.arn, why });
+                    inventory.foreign.push(Foreign {
+                        address: address.clone(),
+                        id: seen.arn,
+                        why,
+                    });
                 }
             }
         }
@@ -138,17 +211,34 @@ impl Provider for Iam {
         };
         let path = path(request.scope);
         let mut marked = wanted.tags().clone();
-        marked.insert(tags::ENVIRONMENT.to_owned(), request.scope.environment.clone());
-        marked.insert(tags::GENERATION.to_owned(), request.scope.generation.to_string());
+        marked.insert(
+            tags::ENVIRONMENT.to_owned(),
+            request.scope.environment.clone(),
+        );
+        marked.insert(
+            tags::GENERATION.to_owned(),
+            request.scope.generation.to_string(),
+        );
         marked.insert(tags::ADDRESS.to_owned(), step.address.to_string());
         let present = match self.key(&wanted, &path).await? {
-            Some(key) => objects::read(&self.client, kind, &key).await?.map(|seen| (key, seen)),
+            Some(key) => objects::read(&self.client, kind, &key)
+                .await?
+                .map(|seen| (key, seen)),
             None => None,
         };
         let key = match present {
             Some((key, seen)) => {
-                if let Some(why) = foreign(&seen.tags, &request.scope.environment, request.scope.generation.as_str(), &step.address) {
-                    return Err(Error::new(ErrorKind::Foreign, format!("ensure {}", step.address), format!("`{}` {why}", seen.arn)));
+                if let Some(why) = foreign(
+                    &seen.tags,
+                    &request.scope.environment,
+                    request.scope.generation.as_str(),
+                    &step.address,
+                ) {
+                    return Err(Error::new(
+                        ErrorKind::Foreign,
+                        format!("ensure {}", step.address),
+                        format!("`{}` {why}", seen.arn),
+                    ));
                 }
                 key
             }
@@ -161,8 +251,17 @@ impl Provider for Iam {
                 None => backoff.next("not visible").await?,
             }
         };
-        let set = marked.iter().filter(|(key, value)| seen.tags.get(*key) != Some(value)).map(|(key, value)| (key.clone(), value.clone())).collect();
-        let unset = seen.tags.keys().filter(|key| !marked.contains_key(*key)).cloned().collect();
+        let set = marked
+            .iter()
+            .filter(|(key, value)| seen.tags.get(*key) != Some(value))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        let unset = seen
+            .tags
+            .keys()
+            .filter(|key| !marked.contains_key(*key))
+            .cloned()
+            .collect();
         objects::tag(&self.client, kind, &key, &set, unset).await?;
         objects::settle(&self.client, &wanted, &seen).await?;
         Ok(outputs(&seen))
@@ -170,13 +269,28 @@ impl Provider for Iam {
 
     async fn remove(&self, object: &Observed) -> Result<(), Error> {
         let kind = kind_of(&object.address)?;
-        let key = if kind == Kind::Policy { object.id.as_str() } else { object.id.rsplit('/').next().unwrap_or_default() };
-        let Some(seen) = objects::read(&self.client, kind, key).await? else { return Ok(()) };
+        let key = if kind == Kind::Policy {
+            object.id.as_str()
+        } else {
+            object.id.rsplit('/').next().unwrap_or_default()
+        };
+        let Some(seen) = objects::read(&self.client, kind, key).await? else {
+            return Ok(());
+        };
         let what = format!("delete {} ({})", object.address, object.id);
         let Some(environment) = seen.tags.get(tags::ENVIRONMENT) else {
-            return Err(Error::new(ErrorKind::Foreign, what, "it does not carry our marks"));
+            return Err(Error::new(
+                ErrorKind::Foreign,
+                what,
+                "it does not carry our marks",
+            ));
         };
-        if let Some(why) = foreign(&seen.tags, environment, object.generation.as_str(), &object.address) {
+        if let Some(why) = foreign(
+            &seen.tags,
+            environment,
+            object.generation.as_str(),
+            &object.address,
+        ) {
             return Err(Error::new(ErrorKind::Foreign, what, format!("it {why}")));
         }
         objects::delete(&self.client, kind, &seen).await?;

@@ -18,5 +18,9 @@ pub use store::{Head, Object, Put, Store, Stored};
 /// Another endpoint than AWS's is spoken to in path style: it has no DNS name per bucket.
 pub fn client(config: &aws_config::SdkConfig) -> aws_sdk_s3::Client {
     let path_style = config.endpoint_url().is_some();
-    aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(config).force_path_style(path_style).build())
+    aws_sdk_s3::Client::from_conf(
+        aws_sdk_s3::config::Builder::from(config)
+            .force_path_style(path_style)
+            .build(),
+    )
 }

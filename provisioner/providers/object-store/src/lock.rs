@@ -22,7 +22,10 @@ pub struct S3Lock {
 impl S3Lock {
     /// The lock of an environment in its control bucket, at `rebuild/ENVIRONMENT/lock.json`.
     pub fn new(store: Store, environment: &str) -> Self {
-        Self { store, key: format!("rebuild/{environment}/lock.json") }
+        Self {
+            store,
+            key: format!("rebuild/{environment}/lock.json"),
+        }
     }
 
     fn url(&self) -> String {
@@ -30,31 +33,57 @@ impl S3Lock {
     }
 
     async fn look(&self) -> Result<Option<(LockRecord, String)>, Error> {
-        let Some((bytes, etag)) = self.store.read(&self.key, LARGEST).await? else { return Ok(None) };
-        let record = serde_json::from_slice(&bytes).map_err(|error| Error::new(ErrorKind::Invalid, format!("read {}", self.url()), format!("not a lock record: {error}")))?;
+        let Some((bytes, etag)) = self.store.read(&self.key, LARGEST).await? else {
+            return Ok(None);
+        };
+        let record = serde_json::from_slice(&bytes).map_err(|error| {
+            Error::new(
+                ErrorKind::Invalid,
+                format!("read {}", self.url()),
+                format!("not a lock record: {error}"),
+            )
+        })?;
         Ok(Some((record, etag)))
     }
 
     async fn write(&self, record: LockRecord, expected: Option<&str>) -> Result<Lease, Error> {
-        let bytes = serde_json::to_vec(&record).map_err(|error| Error::new(ErrorKind::Invalid, format!("write {}", self.url()), error.to_string()))?;
+        let bytes = serde_json::to_vec(&record).map_err(|error| {
+            Error::new(
+                ErrorKind::Invalid,
+                format!("write {}", self.url()),
+                error.to_string(),
+            )
+        })?;
         let revision = self.store.replace(&self.key, bytes, expected).await?;
         Ok(Lease { record, revision })
     }
 
     fn held(&self, record: Option<&LockRecord>) -> LockError {
-        LockError::Held { lock: self.url(), owner: record.map(LockRecord::holder), expires: record.map(|record| record.expires) }
+        LockError::Held {
+            lock: self.url(),
+            owner: record.map(LockRecord::holder),
+            expires: record.map(|record| record.expires),
+        }
     }
 
     fn lost(&self, record: Option<&LockRecord>) -> LockError {
-        let why = record.map_or_else(|| "it is gone".to_owned(), |record| format!("{} holds it", record.holder()));
-        LockError::Lost { lock: self.url(), why }
+        let why = record.map_or_else(
+            || "it is gone".to_owned(),
+            |record| format!("{} holds it", record.holder()),
+        );
+        LockError::Lost {
+            lock: self.url(),
+            why,
+        }
     }
 
     /// The conditional write of one who wants the lock: a conflict means that another was first.
     async fn take(&self, record: LockRecord, expected: Option<&str>) -> Result<Lease, LockError> {
         match self.write(record, expected).await {
             Ok(lease) => Ok(lease),
-            Err(error) if error.kind == ErrorKind::Conflict => Err(self.held(self.look().await?.as_ref().map(|(record, _)| record))),
+            Err(error) if error.kind == ErrorKind::Conflict => {
+                Err(self.held(self.look().await?.as_ref().map(|(record, _)| record)))
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -66,7 +95,13 @@ impl RemoteLock for S3Lock {
         let now = Timestamp::now();
         match self.look().await? {
             Some((record, _)) if !record.expired(now) => Err(self.held(Some(&record))),
-            Some((record, etag)) => self.take(LockRecord::new(owner, record.token.saturating_add(1), ttl, now), Some(&etag)).await,
+            Some((record, etag)) => {
+                self.take(
+                    LockRecord::new(owner, record.token.saturating_add(1), ttl, now),
+                    Some(&etag),
+                )
+                .await
+            }
             None => self.take(LockRecord::new(owner, 1, ttl, now), None).await,
         }
     }
@@ -82,7 +117,9 @@ impl RemoteLock for S3Lock {
                     let record = lease.record.renewed(ttl, Timestamp::now());
                     match self.write(record, Some(&lease.revision)).await {
                         Ok(lease) => Ok(lease),
-                        Err(error) if error.kind == ErrorKind::Conflict => Err(self.lost(self.look().await?.as_ref().map(|(record, _)| record))),
+                        Err(error) if error.kind == ErrorKind::Conflict => {
+                            Err(self.lost(self.look().await?.as_ref().map(|(record, _)| record)))
+                        }
                         Err(error) => Err(error.into()),
                     }
                 }
@@ -93,7 +130,9 @@ impl RemoteLock for S3Lock {
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), LockError> {
-        let Some((mut record, etag)) = self.look().await? else { return Ok(()) };
+        let Some((mut record, etag)) = self.look().await? else {
+            return Ok(());
+        };
         if record.token != lease.record.token {
             return Ok(());
         }
@@ -109,10 +148,19 @@ impl RemoteLock for S3Lock {
         Ok(self.look().await?.map(|(record, _)| record))
     }
 
-    async fn take_over(&self, token: u64, owner: &Owner, ttl: Duration) -> Result<Lease, LockError> {
+    async fn take_over(
+        &self,
+        token: u64,
+        owner: &Owner,
+        ttl: Duration,
+    ) -> Result<Lease, LockError> {
         match self.look().await? {
             Some((record, etag)) if record.token == token => {
-                self.take(LockRecord::new(owner, token.saturating_add(1), ttl, Timestamp::now()), Some(&etag)).await
+                self.take(
+                    LockRecord::new(owner, token.saturating_add(1), ttl, Timestamp::now()),
+                    Some(&etag),
+                )
+                .await
             }
             other => Err(self.held(other.as_ref().map(|(record, _)| record))),
         }

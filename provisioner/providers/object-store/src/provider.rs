@@ -27,17 +27,34 @@ pub struct S3 {
 impl S3 {
     /// The store behind a configuration from [`provider_aws::Connection::load`].
     pub fn new(config: &aws_config::SdkConfig) -> Self {
-        Self { client: crate::client(config), config: config.clone() }
+        Self {
+            client: crate::client(config),
+            config: config.clone(),
+        }
     }
 
     async fn names(&self, prefix: &str) -> Result<Vec<String>, Error> {
         let mut names = Vec::new();
         let mut token = None;
         loop {
-            let call = self.client.list_buckets().prefix(prefix).max_buckets(1000).set_continuation_token(token.take());
-            let page = call.send().await.map_err(|error| failure("ListBuckets", error))?;
+            let call = self
+                .client
+                .list_buckets()
+                .prefix(prefix)
+                .max_buckets(1000)
+                .set_continuation_token(token.take());
+            let page = call
+                .send()
+                .await
+                .map_err(|error| failure("ListBuckets", error))?;
             // Not every store heeds the prefix.
-            names.extend(page.buckets().iter().filter_map(|bucket| bucket.name()).filter(|name| name.starts_with(prefix)).map(str::to_owned));
+            names.extend(
+                page.buckets()
+                    .iter()
+                    .filter_map(|bucket| bucket.name())
+                    .filter(|name| name.starts_with(prefix))
+                    .map(str::to_owned),
+            );
             match page.continuation_token {
                 Some(next) if !next.is_empty() => token = Some(next),
                 _ => return Ok(names),
@@ -62,11 +79,20 @@ impl S3 {
         if let Some(why) = foreign(&before, &marks) {
             // A crash between creation and tagging leaves an empty bucket with no tags at all under a name made for this generation.
             if !(before.is_empty() && bucket::is_empty(&self.client, &wanted.name).await?) {
-                return Err(Error::new(ErrorKind::Foreign, what(), format!("bucket `{}` {why}", wanted.name)));
+                return Err(Error::new(
+                    ErrorKind::Foreign,
+                    what(),
+                    format!("bucket `{}` {why}", wanted.name),
+                ));
             }
         }
         let mut tags: TagMap = wanted.tags.clone();
-        tags.extend(before.iter().filter(|(key, _)| key.starts_with("rebuild:") || key.starts_with("aws:")).map(|(key, value)| (key.clone(), value.clone())));
+        tags.extend(
+            before
+                .iter()
+                .filter(|(key, _)| key.starts_with("rebuild:") || key.starts_with("aws:"))
+                .map(|(key, value)| (key.clone(), value.clone())),
+        );
         tags.extend(marks);
         if wanted.encryption.is_empty() {
             tags.remove(bucket::ENCRYPTION);
@@ -86,13 +112,25 @@ impl S3 {
         let wanted: spec::GenerationMark = typed(&request.step.address, &request.spec)?;
         let what = || format!("ensure {}", request.step.address);
         let Late::Known(name) = &wanted.bucket else {
-            return Err(Error::new(ErrorKind::Invalid, what(), "the bucket is not known yet"));
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                what(),
+                "the bucket is not known yet",
+            ));
         };
         let Some(mut tags) = bucket::tags(&self.client, name).await? else {
-            return Err(Error::new(ErrorKind::Unavailable, what(), format!("there is no bucket `{name}`")));
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                what(),
+                format!("there is no bucket `{name}`"),
+            ));
         };
         if let Some(why) = foreign(&tags, &owner(request.scope)) {
-            return Err(Error::new(ErrorKind::Foreign, what(), format!("bucket `{name}` {why}")));
+            return Err(Error::new(
+                ErrorKind::Foreign,
+                what(),
+                format!("bucket `{name}` {why}"),
+            ));
         }
         let before = tags.clone();
         tags.insert(tags::STATE.to_owned(), wanted.state.clone());
@@ -105,11 +143,20 @@ impl S3 {
 }
 
 fn typed<T: serde::de::DeserializeOwned>(address: &Address, spec: &Value) -> Result<T, Error> {
-    T::deserialize(spec).map_err(|error| Error::new(ErrorKind::Invalid, format!("spec of {address}"), error.to_string()))
+    T::deserialize(spec).map_err(|error| {
+        Error::new(
+            ErrorKind::Invalid,
+            format!("spec of {address}"),
+            error.to_string(),
+        )
+    })
 }
 
 fn owner(scope: &Scope) -> TagMap {
-    BTreeMap::from([(tags::ENVIRONMENT.to_owned(), scope.environment.clone()), (tags::GENERATION.to_owned(), scope.generation.to_string())])
+    BTreeMap::from([
+        (tags::ENVIRONMENT.to_owned(), scope.environment.clone()),
+        (tags::GENERATION.to_owned(), scope.generation.to_string()),
+    ])
 }
 
 fn marks(request: &Ensure<'_>) -> TagMap {
@@ -143,17 +190,28 @@ impl Provider for S3 {
 
     fn budget(&self) -> Budget {
         // Calls on buckets, not on objects, are what AWS limits most.
-        Budget { concurrency: 8, rate: 10.0, burst: 20 }
+        Budget {
+            concurrency: 8,
+            rate: 10.0,
+            burst: 20,
+        }
     }
 
     async fn identity(&self) -> Result<Identity, Error> {
         let mut identity = Identity::default();
         if let Some(region) = self.config.region() {
-            identity.places.insert("region".to_owned(), region.to_string());
+            identity
+                .places
+                .insert("region".to_owned(), region.to_string());
         }
         // A store that is not AWS's has no STS; that the keys are taken is what can be known of it.
         if self.config.endpoint_url().is_some() {
-            self.client.list_buckets().max_buckets(1).send().await.map_err(|error| failure("ListBuckets", error))?;
+            self.client
+                .list_buckets()
+                .max_buckets(1)
+                .send()
+                .await
+                .map_err(|error| failure("ListBuckets", error))?;
             return Ok(identity);
         }
         provider_aws::connection::identity(&self.config).await
@@ -161,10 +219,18 @@ impl Provider for S3 {
 
     async fn observe(&self, scope: &Scope) -> Result<Inventory, Error> {
         let mut wanted: BTreeMap<&str, &Address> = BTreeMap::new();
-        for (address, name) in scope.names.iter().filter(|(address, _)| address.qualified_kind() == "s3.bucket") {
+        for (address, name) in scope
+            .names
+            .iter()
+            .filter(|(address, _)| address.qualified_kind() == "s3.bucket")
+        {
             wanted.insert(name, address);
         }
-        let mut names: BTreeSet<String> = self.names(&format!("{}-", scope.environment)).await?.into_iter().collect();
+        let mut names: BTreeSet<String> = self
+            .names(&format!("{}-", scope.environment))
+            .await?
+            .into_iter()
+            .collect();
         names.extend(wanted.keys().map(|name| (*name).to_owned()));
         let mut inventory = Inventory::default();
         for name in names {
@@ -174,7 +240,11 @@ impl Provider for S3 {
                 // Another account's: S3 names are global.
                 Err(error) if error.kind == ErrorKind::Denied => {
                     if let Some(address) = wanted.get(name.as_str()) {
-                        inventory.foreign.push(Foreign { address: (*address).clone(), id: name, why: "its tags may not be read".to_owned() });
+                        inventory.foreign.push(Foreign {
+                            address: (*address).clone(),
+                            id: name,
+                            why: "its tags may not be read".to_owned(),
+                        });
                     }
                     continue;
                 }
@@ -186,19 +256,36 @@ impl Provider for S3 {
                 if let Some(why) = foreign(&tags, &expected) {
                     // An empty one without tags is a creation of ours that was cut short.
                     if !(tags.is_empty() && bucket::is_empty(&self.client, &name).await?) {
-                        inventory.foreign.push(Foreign { address: (*address).clone(), id: name.clone(), why });
+                        inventory.foreign.push(Foreign {
+                            address: (*address).clone(),
+                            id: name.clone(),
+                            why,
+                        });
                     }
                 }
             }
             if tags.get(tags::ENVIRONMENT) != Some(&scope.environment) {
                 continue;
             }
-            let generation = tags.get(tags::GENERATION).and_then(|text| text.parse::<Generation>().ok());
-            let address = tags.get(tags::ADDRESS).and_then(|text| text.parse::<Address>().ok());
-            let (Some(generation), Some(address)) = (generation, address) else { continue };
+            let generation = tags
+                .get(tags::GENERATION)
+                .and_then(|text| text.parse::<Generation>().ok());
+            let address = tags
+                .get(tags::ADDRESS)
+                .and_then(|text| text.parse::<Address>().ok());
+            let (Some(generation), Some(address)) = (generation, address) else {
+                continue;
+            };
             let state = tags.get(tags::STATE);
-            let marks: BTreeMap<String, String> = state.map(|state| ("state".to_owned(), state.clone())).into_iter().collect();
-            if let (Some(state), Some(mark)) = (state, tags.get(STATE_ADDRESS).and_then(|text| text.parse::<Address>().ok())) {
+            let marks: BTreeMap<String, String> = state
+                .map(|state| ("state".to_owned(), state.clone()))
+                .into_iter()
+                .collect();
+            if let (Some(state), Some(mark)) = (
+                state,
+                tags.get(STATE_ADDRESS)
+                    .and_then(|text| text.parse::<Address>().ok()),
+            ) {
                 inventory.objects.push(Observed {
                     address: mark,
                     generation: generation.clone(),
@@ -211,9 +298,21 @@ impl Provider for S3 {
                 });
             }
             let mut spec = bucket::describe(&self.client, &name, &tags).await?;
-            let free: BTreeMap<&String, &String> = tags.iter().filter(|(key, _)| !key.starts_with("rebuild:") && !key.starts_with("aws:")).collect();
+            let free: BTreeMap<&String, &String> = tags
+                .iter()
+                .filter(|(key, _)| !key.starts_with("rebuild:") && !key.starts_with("aws:"))
+                .collect();
             spec.insert("tags".to_owned(), json!(free));
-            inventory.objects.push(Observed { address, generation, outputs: bucket_outputs(&name), id: name, spec: Value::Object(spec), digest: None, ready: true, marks });
+            inventory.objects.push(Observed {
+                address,
+                generation,
+                outputs: bucket_outputs(&name),
+                id: name,
+                spec: Value::Object(spec),
+                digest: None,
+                ready: true,
+                marks,
+            });
         }
         inventory.merge(Inventory::default());
         Ok(inventory)
@@ -223,22 +322,39 @@ impl Provider for S3 {
         match request.step.address.kind() {
             "bucket" => self.ensure_bucket(&request).await,
             "generation" => self.ensure_mark(&request).await,
-            other => Err(Error::new(ErrorKind::Invalid, request.step.address.to_string(), format!("`s3.{other}` is no kind of this provider"))),
+            other => Err(Error::new(
+                ErrorKind::Invalid,
+                request.step.address.to_string(),
+                format!("`s3.{other}` is no kind of this provider"),
+            )),
         }
     }
 
     async fn remove(&self, object: &Observed) -> Result<(), Error> {
-        let Some(mut tags) = bucket::tags(&self.client, &object.id).await? else { return Ok(()) };
+        let Some(mut tags) = bucket::tags(&self.client, &object.id).await? else {
+            return Ok(());
+        };
         let what = format!("delete {} ({})", object.address, object.id);
-        let address = if object.address.kind() == "generation" { STATE_ADDRESS } else { tags::ADDRESS };
+        let address = if object.address.kind() == "generation" {
+            STATE_ADDRESS
+        } else {
+            tags::ADDRESS
+        };
         if object.address.kind() == "generation" && !tags.contains_key(STATE_ADDRESS) {
             return Ok(());
         }
-        let mut expected = TagMap::from([(tags::GENERATION.to_owned(), object.generation.to_string()), (address.to_owned(), object.address.to_string())]);
+        let mut expected = TagMap::from([
+            (tags::GENERATION.to_owned(), object.generation.to_string()),
+            (address.to_owned(), object.address.to_string()),
+        ]);
         if let Some(environment) = tags.get(tags::ENVIRONMENT) {
             expected.insert(tags::ENVIRONMENT.to_owned(), environment.clone());
         } else {
-            return Err(Error::new(ErrorKind::Foreign, what, "it does not carry our marks"));
+            return Err(Error::new(
+                ErrorKind::Foreign,
+                what,
+                "it does not carry our marks",
+            ));
         }
         if let Some(why) = foreign(&tags, &expected) {
             return Err(Error::new(ErrorKind::Foreign, what, format!("it {why}")));
@@ -254,7 +370,13 @@ impl Provider for S3 {
                 match self.client.head_bucket().bucket(&object.id).send().await {
                     Ok(_) => Err(Error::new(ErrorKind::NotYet, what, "it is still there")),
                     Err(error) if matches!(code(&error), "NotFound" | "NoSuchBucket") => Ok(()),
-                    Err(error) if error.raw_response().is_some_and(|answer| answer.status().as_u16() == 404) => Ok(()),
+                    Err(error)
+                        if error
+                            .raw_response()
+                            .is_some_and(|answer| answer.status().as_u16() == 404) =>
+                    {
+                        Ok(())
+                    }
                     Err(error) => Err(failure(what, error)),
                 }
             }

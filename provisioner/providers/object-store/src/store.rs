@@ -79,7 +79,10 @@ pub struct Store {
 impl Store {
     /// The objects of a bucket.
     pub fn new(client: Client, bucket: impl Into<String>) -> Self {
-        Self { client, bucket: bucket.into() }
+        Self {
+            client,
+            bucket: bucket.into(),
+        }
     }
 
     /// The bucket's name.
@@ -99,50 +102,87 @@ impl Store {
         let mut objects = Vec::new();
         let (mut key_marker, mut version_marker) = (None, None);
         loop {
-            let call = self.client.list_object_versions().bucket(&self.bucket).prefix(prefix);
-            let call = call.set_key_marker(key_marker.take()).set_version_id_marker(version_marker.take());
-            let page = call.send().await.map_err(|error| failure(self.what("ListObjectVersions", prefix), error))?;
+            let call = self
+                .client
+                .list_object_versions()
+                .bucket(&self.bucket)
+                .prefix(prefix);
+            let call = call
+                .set_key_marker(key_marker.take())
+                .set_version_id_marker(version_marker.take());
+            let page = call
+                .send()
+                .await
+                .map_err(|error| failure(self.what("ListObjectVersions", prefix), error))?;
             for version in page.versions() {
                 objects.push(Object {
                     key: version.key().unwrap_or_default().to_owned(),
                     version: real_version(version.version_id()),
-                    size: version.size().and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+                    size: version
+                        .size()
+                        .and_then(|size| u64::try_from(size).ok())
+                        .unwrap_or(0),
                     modified: version.last_modified().and_then(timestamp),
                     etag: unquoted(version.e_tag()),
                     latest: version.is_latest().unwrap_or(true),
                 });
             }
             if objects.len() > limit {
-                return Err(Error::new(ErrorKind::Invalid, self.what("ListObjectVersions", prefix), format!("more than {limit} object versions")));
+                return Err(Error::new(
+                    ErrorKind::Invalid,
+                    self.what("ListObjectVersions", prefix),
+                    format!("more than {limit} object versions"),
+                ));
             }
             if !page.is_truncated().unwrap_or(false) {
                 return Ok(objects);
             }
             (key_marker, version_marker) = (page.next_key_marker, page.next_version_id_marker);
             if key_marker.is_none() {
-                return Err(Error::new(ErrorKind::Server, self.what("ListObjectVersions", prefix), "a page says that more follows, and not where"));
+                return Err(Error::new(
+                    ErrorKind::Server,
+                    self.what("ListObjectVersions", prefix),
+                    "a page says that more follows, and not where",
+                ));
             }
         }
     }
 
     /// One version, or the latest; `None` when it is not there.
     pub async fn head(&self, key: &str, version: Option<&str>) -> Result<Option<Head>, Error> {
-        let answer = self.client.head_object().bucket(&self.bucket).key(key).set_version_id(version.map(str::to_owned)).send().await;
+        let answer = self
+            .client
+            .head_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .set_version_id(version.map(str::to_owned))
+            .send()
+            .await;
         let head = match answer {
             Ok(head) => head,
-            Err(error) if is_missing(code(&error)) || status(&error) == Some(404) => return Ok(None),
+            Err(error) if is_missing(code(&error)) || status(&error) == Some(404) => {
+                return Ok(None);
+            }
             Err(error) => return Err(failure(self.what("HeadObject", key), error)),
         };
         Ok(Some(Head {
             object: Object {
                 key: key.to_owned(),
                 version: real_version(head.version_id()),
-                size: head.content_length().and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+                size: head
+                    .content_length()
+                    .and_then(|size| u64::try_from(size).ok())
+                    .unwrap_or(0),
                 modified: head.last_modified().and_then(timestamp),
                 etag: unquoted(head.e_tag()),
                 latest: version.is_none(),
             },
-            metadata: head.metadata().into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect(),
+            metadata: head
+                .metadata()
+                .into_iter()
+                .flatten()
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect(),
             lock_mode: head.object_lock_mode().map(|mode| mode.as_str().to_owned()),
             locked_until: head.object_lock_retain_until_date().and_then(timestamp),
         }))
@@ -152,18 +192,42 @@ impl Store {
     ///
     /// # Errors
     /// [`ErrorKind::Unavailable`] when it is not there.
-    pub async fn get(&self, key: &str, version: Option<&str>, range: Option<Range<u64>>) -> Result<impl AsyncBufRead + Send + Unpin + use<>, Error> {
+    pub async fn get(
+        &self,
+        key: &str,
+        version: Option<&str>,
+        range: Option<Range<u64>>,
+    ) -> Result<impl AsyncBufRead + Send + Unpin + use<>, Error> {
         let range = match range {
-            Some(range) if range.is_empty() => return Err(Error::new(ErrorKind::Invalid, self.what("GetObject", key), "the range is empty")),
+            Some(range) if range.is_empty() => {
+                return Err(Error::new(
+                    ErrorKind::Invalid,
+                    self.what("GetObject", key),
+                    "the range is empty",
+                ));
+            }
             Some(range) => Some(format!("bytes={}-{}", range.start, range.end - 1)),
             None => None,
         };
-        let call = self.client.get_object().bucket(&self.bucket).key(key).set_version_id(version.map(str::to_owned)).set_range(range);
+        let call = self
+            .client
+            .get_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .set_version_id(version.map(str::to_owned))
+            .set_range(range);
         match call.send().await {
             Ok(answer) => Ok(answer.body.into_async_read()),
-            Err(error) if is_missing(code(&error)) => {
-                Err(Error::new(ErrorKind::Unavailable, self.what("GetObject", key), format!("there is no such object{}", version.map(|v| format!(" in version {v}")).unwrap_or_default())))
-            }
+            Err(error) if is_missing(code(&error)) => Err(Error::new(
+                ErrorKind::Unavailable,
+                self.what("GetObject", key),
+                format!(
+                    "there is no such object{}",
+                    version
+                        .map(|v| format!(" in version {v}"))
+                        .unwrap_or_default()
+                ),
+            )),
             Err(error) => Err(failure(self.what("GetObject", key), error)),
         }
     }
@@ -173,7 +237,14 @@ impl Store {
     /// # Errors
     /// [`ErrorKind::Invalid`] when it is larger than `limit` bytes.
     pub async fn read(&self, key: &str, limit: u64) -> Result<Option<(Bytes, String)>, Error> {
-        let answer = match self.client.get_object().bucket(&self.bucket).key(key).send().await {
+        let answer = match self
+            .client
+            .get_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .send()
+            .await
+        {
             Ok(answer) => answer,
             Err(error) if code(&error) == "NoSuchKey" => return Ok(None),
             Err(error) => return Err(failure(self.what("GetObject", key), error)),
@@ -181,9 +252,19 @@ impl Store {
         let etag = answer.e_tag().unwrap_or_default().to_owned();
         let mut bytes = Vec::new();
         let mut body = answer.body.into_async_read().take(limit.saturating_add(1));
-        body.read_to_end(&mut bytes).await.map_err(|error| Error::new(ErrorKind::Unreachable, self.what("GetObject", key), error.to_string()))?;
+        body.read_to_end(&mut bytes).await.map_err(|error| {
+            Error::new(
+                ErrorKind::Unreachable,
+                self.what("GetObject", key),
+                error.to_string(),
+            )
+        })?;
         if bytes.len() as u64 > limit {
-            return Err(Error::new(ErrorKind::Invalid, self.what("GetObject", key), format!("larger than {limit} bytes")));
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                self.what("GetObject", key),
+                format!("larger than {limit} bytes"),
+            ));
         }
         Ok(Some((bytes.into(), etag)))
     }
@@ -192,49 +273,99 @@ impl Store {
     ///
     /// # Errors
     /// [`ErrorKind::Conflict`] when another wrote it meanwhile.
-    pub async fn replace(&self, key: &str, bytes: Vec<u8>, expected: Option<&str>) -> Result<String, Error> {
-        let call = self.client.put_object().bucket(&self.bucket).key(key).body(ByteStream::from(bytes)).content_type("application/json");
+    pub async fn replace(
+        &self,
+        key: &str,
+        bytes: Vec<u8>,
+        expected: Option<&str>,
+    ) -> Result<String, Error> {
+        let call = self
+            .client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .body(ByteStream::from(bytes))
+            .content_type("application/json");
         let call = match expected {
             Some(etag) => call.if_match(etag),
             None => call.if_none_match("*"),
         };
-        let answer = call.send().await.map_err(|error| match (expected, code(&error)) {
-            // An If-Match on an object that was deleted answers 404.
-            (Some(_), "NoSuchKey") => Error::new(ErrorKind::Conflict, self.what("PutObject", key), "it was deleted meanwhile"),
-            _ => failure(self.what("PutObject", key), error),
-        })?;
-        answer.e_tag.ok_or_else(|| Error::new(ErrorKind::Server, self.what("PutObject", key), "the answer has no entity tag"))
+        let answer = call
+            .send()
+            .await
+            .map_err(|error| match (expected, code(&error)) {
+                // An If-Match on an object that was deleted answers 404.
+                (Some(_), "NoSuchKey") => Error::new(
+                    ErrorKind::Conflict,
+                    self.what("PutObject", key),
+                    "it was deleted meanwhile",
+                ),
+                _ => failure(self.what("PutObject", key), error),
+            })?;
+        answer.e_tag.ok_or_else(|| {
+            Error::new(
+                ErrorKind::Server,
+                self.what("PutObject", key),
+                "the answer has no entity tag",
+            )
+        })
     }
 
     /// Streams an object in; in parts when it is larger than 8 MiB. What is broken off leaves nothing behind.
     ///
     /// # Errors
     /// [`ErrorKind::Conflict`] when `if_absent` and an object is there.
-    pub async fn put(&self, key: &str, mut reader: impl AsyncRead + Unpin + Send, how: &Put) -> Result<Stored, Error> {
+    pub async fn put(
+        &self,
+        key: &str,
+        mut reader: impl AsyncRead + Unpin + Send,
+        how: &Put,
+    ) -> Result<Stored, Error> {
         let first = self.part(key, &mut reader, PART).await?;
         if first.len() < PART {
             return self.put_whole(key, first, how).await;
         }
-        let call = self.client.create_multipart_upload().bucket(&self.bucket).key(key).set_content_type(how.content_type.clone());
+        let call = self
+            .client
+            .create_multipart_upload()
+            .bucket(&self.bucket)
+            .key(key)
+            .set_content_type(how.content_type.clone());
         let upload = call
             .set_metadata(Some(how.metadata.clone().into_iter().collect()))
             .send()
             .await
             .map_err(|error| failure(self.what("CreateMultipartUpload", key), error))?;
         let Some(id) = upload.upload_id() else {
-            return Err(Error::new(ErrorKind::Server, self.what("CreateMultipartUpload", key), "the answer has no upload id"));
+            return Err(Error::new(
+                ErrorKind::Server,
+                self.what("CreateMultipartUpload", key),
+                "the answer has no upload id",
+            ));
         };
         match self.put_parts(key, id, first, &mut reader, how).await {
             Ok(stored) => Ok(stored),
             Err(error) => {
                 // The failure that counts is the first; parts left behind are the bucket's lifecycle's to remove.
-                let _ = self.client.abort_multipart_upload().bucket(&self.bucket).key(key).upload_id(id).send().await;
+                let _ = self
+                    .client
+                    .abort_multipart_upload()
+                    .bucket(&self.bucket)
+                    .key(key)
+                    .upload_id(id)
+                    .send()
+                    .await;
                 Err(error)
             }
         }
     }
 
-    async fn part(&self, key: &str, reader: &mut (impl AsyncRead + Unpin + Send), size: usize) -> Result<Bytes, Error> {
+    async fn part(
+        &self,
+        key: &str,
+        reader: &mut (impl AsyncRead + Unpin + Send),
+        size: usize,
+    ) -> Result<Bytes, Error> {
         let mut bytes = BytesMut::with_capacity(size.min(PART));
         while bytes.len() < size {
             let room = size - bytes.len();
@@ -242,7 +373,13 @@ impl Store {
             match read {
                 Ok(0) => break,
                 Ok(_) => {}
-                Err(error) => return Err(Error::new(ErrorKind::Invalid, self.what("read for", key), error.to_string())),
+                Err(error) => {
+                    return Err(Error::new(
+                        ErrorKind::Invalid,
+                        self.what("read for", key),
+                        error.to_string(),
+                    ));
+                }
             }
         }
         Ok(bytes.freeze())
@@ -250,21 +387,56 @@ impl Store {
 
     async fn put_whole(&self, key: &str, bytes: Bytes, how: &Put) -> Result<Stored, Error> {
         let size = bytes.len() as u64;
-        let call = self.client.put_object().bucket(&self.bucket).key(key).body(ByteStream::from(bytes));
-        let call = call.set_content_type(how.content_type.clone()).set_metadata(Some(how.metadata.clone().into_iter().collect()));
+        let call = self
+            .client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .body(ByteStream::from(bytes));
+        let call = call
+            .set_content_type(how.content_type.clone())
+            .set_metadata(Some(how.metadata.clone().into_iter().collect()));
         let call = call.set_if_none_match(how.if_absent.then(|| "*".to_owned()));
-        let answer = call.send().await.map_err(|error| failure(self.what("PutObject", key), error))?;
-        Ok(Stored { version: real_version(answer.version_id()), etag: unquoted(answer.e_tag()), size })
+        let answer = call
+            .send()
+            .await
+            .map_err(|error| failure(self.what("PutObject", key), error))?;
+        Ok(Stored {
+            version: real_version(answer.version_id()),
+            etag: unquoted(answer.e_tag()),
+            size,
+        })
     }
 
-    async fn put_parts(&self, key: &str, id: &str, first: Bytes, reader: &mut (impl AsyncRead + Unpin + Send), how: &Put) -> Result<Stored, Error> {
+    async fn put_parts(
+        &self,
+        key: &str,
+        id: &str,
+        first: Bytes,
+        reader: &mut (impl AsyncRead + Unpin + Send),
+        how: &Put,
+    ) -> Result<Stored, Error> {
         let (mut parts, mut size, mut number, mut bytes) = (Vec::new(), 0_u64, 1_i32, first);
         loop {
             size += bytes.len() as u64;
-            let call = self.client.upload_part().bucket(&self.bucket).key(key).upload_id(id).part_number(number).body(ByteStream::from(bytes));
-            let answer = call.send().await.map_err(|error| failure(self.what(&format!("UploadPart {number}"), key), error))?;
+            let call = self
+                .client
+                .upload_part()
+                .bucket(&self.bucket)
+                .key(key)
+                .upload_id(id)
+                .part_number(number)
+                .body(ByteStream::from(bytes));
+            let answer = call
+                .send()
+                .await
+                .map_err(|error| failure(self.what(&format!("UploadPart {number}"), key), error))?;
             parts.push(
-                CompletedPart::builder().part_number(number).set_e_tag(answer.e_tag).set_checksum_crc32(answer.checksum_crc32).build(),
+                CompletedPart::builder()
+                    .part_number(number)
+                    .set_e_tag(answer.e_tag)
+                    .set_checksum_crc32(answer.checksum_crc32)
+                    .build(),
             );
             let length = PART << (number / PARTS_PER_SIZE);
             bytes = self.part(key, reader, length).await?;
@@ -273,17 +445,33 @@ impl Store {
             }
             number += 1;
         }
-        let upload = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
-        let call = self.client.complete_multipart_upload().bucket(&self.bucket).key(key).upload_id(id).multipart_upload(upload);
+        let upload = CompletedMultipartUpload::builder()
+            .set_parts(Some(parts))
+            .build();
+        let call = self
+            .client
+            .complete_multipart_upload()
+            .bucket(&self.bucket)
+            .key(key)
+            .upload_id(id)
+            .multipart_upload(upload);
         let call = call.set_if_none_match(how.if_absent.then(|| "*".to_owned()));
-        let answer = call.send().await.map_err(|error| failure(self.what("CompleteMultipartUpload", key), error))?;
-        Ok(Stored { version: real_version(answer.version_id()), etag: unquoted(answer.e_tag()), size })
+        let answer = call
+            .send()
+            .await
+            .map_err(|error| failure(self.what("CompleteMultipartUpload", key), error))?;
+        Ok(Stored {
+            version: real_version(answer.version_id()),
+            etag: unquoted(answer.e_tag()),
+            size,
+        })
     }
 }
 
 /// Stores without versions give the version id `null`.
 fn real_version(id: Option<&str>) -> Option<String> {
-    id.filter(|id| !id.is_empty() && *id != "null").map(str::to_owned)
+    id.filter(|id| !id.is_empty() && *id != "null")
+        .map(str::to_owned)
 }
 
 fn unquoted(etag: Option<&str>) -> String {

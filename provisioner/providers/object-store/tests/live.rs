@@ -16,14 +16,25 @@ use support::Weed;
 use tokio::io::AsyncReadExt;
 
 fn scope() -> Scope {
-    Scope { environment: "live".to_owned(), generation: "20261124-0001".parse().expect("an id"), kinds: Vec::new(), names: BTreeMap::new() }
+    Scope {
+        environment: "live".to_owned(),
+        generation: "20261124-0001".parse().expect("an id"),
+        kinds: Vec::new(),
+        names: BTreeMap::new(),
+    }
 }
 
 fn normal(address: &Address, spec: Value) -> Value {
-    (kinds::of(address).expect("a kind").normalize)(&spec).unwrap_or_else(|error| panic!("{address}: {error}"))
+    (kinds::of(address).expect("a kind").normalize)(&spec)
+        .unwrap_or_else(|error| panic!("{address}: {error}"))
 }
 
-async fn ensure(provider: &S3, scope: &Scope, address: &str, spec: Value) -> Result<Outputs, Error> {
+async fn ensure(
+    provider: &S3,
+    scope: &Scope,
+    address: &str,
+    spec: Value,
+) -> Result<Outputs, Error> {
     let address: Address = address.parse().expect("an address");
     let spec = normal(&address, spec);
     let step = Step {
@@ -41,17 +52,31 @@ async fn ensure(provider: &S3, scope: &Scope, address: &str, spec: Value) -> Res
         calls: 1,
         address,
     };
-    provider.ensure(Ensure { scope, step: &step, spec }).await
+    provider
+        .ensure(Ensure {
+            scope,
+            step: &step,
+            spec,
+        })
+        .await
 }
 
 async fn object(provider: &S3, scope: &Scope, address: &str) -> Observed {
     let objects = provider.observe(scope).await.expect("observe").objects;
-    objects.into_iter().find(|object| object.address.to_string() == address).unwrap_or_else(|| panic!("{address} must be there"))
+    objects
+        .into_iter()
+        .find(|object| object.address.to_string() == address)
+        .unwrap_or_else(|| panic!("{address} must be there"))
 }
 
 async fn store(weed: &Weed, bucket: &str) -> Store {
     let client = provider_object_store::client(&weed.config().await);
-    client.create_bucket().bucket(bucket).send().await.expect("a bucket");
+    client
+        .create_bucket()
+        .bucket(bucket)
+        .send()
+        .await
+        .expect("a bucket");
     Store::new(client, bucket)
 }
 
@@ -71,50 +96,97 @@ async fn buckets(weed: &Weed) {
     let spec = json!({"name": "live-20261124-0001-data", "encryption": "AES256", "policy": policy, "block_public_access": false, "tags": {"team": "ops"}});
     let address = "s3.bucket.data";
     for _ in 0..2 {
-        ensure(&provider, &scope, address, spec.clone()).await.expect("a bucket");
+        ensure(&provider, &scope, address, spec.clone())
+            .await
+            .expect("a bucket");
         let seen = object(&provider, &scope, address).await;
         assert_eq!(seen.spec, normal(&seen.address, spec.clone()));
     }
     let changed = json!({"name": "live-20261124-0001-data", "versioning": false, "block_public_access": false});
-    ensure(&provider, &scope, address, changed.clone()).await.expect("a change in place");
+    ensure(&provider, &scope, address, changed.clone())
+        .await
+        .expect("a change in place");
     let seen = object(&provider, &scope, address).await;
     assert_eq!(seen.spec, normal(&seen.address, changed));
-    ensure(&provider, &scope, address, spec.clone()).await.expect("a change back");
+    ensure(&provider, &scope, address, spec.clone())
+        .await
+        .expect("a change back");
 
     let mark = json!({"bucket": "live-20261124-0001-data", "state": "live"});
-    ensure(&provider, &scope, "s3.generation.state", mark.clone()).await.expect("a mark");
+    ensure(&provider, &scope, "s3.generation.state", mark.clone())
+        .await
+        .expect("a mark");
     let marked = object(&provider, &scope, "s3.generation.state").await;
     assert_eq!(marked.spec, mark);
     let seen = object(&provider, &scope, address).await;
     assert_eq!(seen.marks["state"], "live");
-    assert_eq!(seen.spec, normal(&seen.address, spec), "the mark keeps the other tags");
+    assert_eq!(
+        seen.spec,
+        normal(&seen.address, spec),
+        "the mark keeps the other tags"
+    );
 
     let held = json!({"name": "live-20261124-0001-held", "object_lock": {"mode": "compliance", "days": 1}, "block_public_access": false});
-    ensure(&provider, &scope, "s3.bucket.held", held.clone()).await.expect("a locked bucket");
+    ensure(&provider, &scope, "s3.bucket.held", held.clone())
+        .await
+        .expect("a locked bucket");
     let seen = object(&provider, &scope, "s3.bucket.held").await;
     assert_eq!(seen.spec, normal(&seen.address, held));
-    let inside = Store::new(provider_object_store::client(&weed.config().await), "live-20261124-0001-held");
-    inside.put("kept", &b"kept"[..], &Put::default()).await.expect("an object");
+    let inside = Store::new(
+        provider_object_store::client(&weed.config().await),
+        "live-20261124-0001-held",
+    );
+    inside
+        .put("kept", &b"kept"[..], &Put::default())
+        .await
+        .expect("an object");
     let error = provider.remove(&seen).await.expect_err("a version is held");
     assert_eq!(error.kind, ErrorKind::Denied, "{error}");
     assert!(inside.head("kept", None).await.expect("head").is_some());
 
     let blocked = json!({"name": "live-20261124-0001-blocked"});
-    let error = ensure(&provider, &scope, "s3.bucket.blocked", blocked).await.expect_err("no PublicAccessBlock here");
+    let error = ensure(&provider, &scope, "s3.bucket.blocked", blocked)
+        .await
+        .expect_err("no PublicAccessBlock here");
     assert_eq!(error.kind, ErrorKind::Invalid);
     assert!(error.why.contains("PublicAccessBlock"), "{error}");
 
     let strange = store(weed, "live-20261124-0001-strange").await;
-    strange.put("theirs", &b"x"[..], &Put::default()).await.expect("an object");
-    let error = ensure(&provider, &scope, "s3.bucket.strange", json!({"name": "live-20261124-0001-strange", "block_public_access": false})).await;
+    strange
+        .put("theirs", &b"x"[..], &Put::default())
+        .await
+        .expect("an object");
+    let error = ensure(
+        &provider,
+        &scope,
+        "s3.bucket.strange",
+        json!({"name": "live-20261124-0001-strange", "block_public_access": false}),
+    )
+    .await;
     assert_eq!(error.expect_err("not ours").kind, ErrorKind::Foreign);
     let mut named = scope.clone();
-    named.names.insert("s3.bucket.strange".parse().expect("an address"), "live-20261124-0001-strange".to_owned());
-    assert_eq!(provider.observe(&named).await.expect("observe").foreign.len(), 1);
+    named.names.insert(
+        "s3.bucket.strange".parse().expect("an address"),
+        "live-20261124-0001-strange".to_owned(),
+    );
+    assert_eq!(
+        provider
+            .observe(&named)
+            .await
+            .expect("observe")
+            .foreign
+            .len(),
+        1
+    );
 
-    let data = Store::new(provider_object_store::client(&weed.config().await), "live-20261124-0001-data");
+    let data = Store::new(
+        provider_object_store::client(&weed.config().await),
+        "live-20261124-0001-data",
+    );
     for round in 0..3 {
-        data.put("a", format!("{round}").as_bytes(), &Put::default()).await.expect("an object");
+        data.put("a", format!("{round}").as_bytes(), &Put::default())
+            .await
+            .expect("an object");
     }
     provider.remove(&marked).await.expect("unmark");
     let seen = object(&provider, &scope, address).await;
@@ -126,37 +198,111 @@ async fn buckets(weed: &Weed) {
 async fn streams(weed: &Weed) {
     let store = store(weed, "backups").await;
     let client = provider_object_store::client(&weed.config().await);
-    let enabled = aws_sdk_s3::types::VersioningConfiguration::builder().status(aws_sdk_s3::types::BucketVersioningStatus::Enabled).build();
-    client.put_bucket_versioning().bucket("backups").versioning_configuration(enabled).send().await.expect("versioning");
-    let how = Put { metadata: BTreeMap::from([("sha256".to_owned(), "abc".to_owned())]), content_type: Some("application/gzip".to_owned()), if_absent: false };
-    let first = store.put("b/one", &b"first version"[..], &how).await.expect("put");
-    let second = store.put("b/one", &b"second version"[..], &how).await.expect("put");
+    let enabled = aws_sdk_s3::types::VersioningConfiguration::builder()
+        .status(aws_sdk_s3::types::BucketVersioningStatus::Enabled)
+        .build();
+    client
+        .put_bucket_versioning()
+        .bucket("backups")
+        .versioning_configuration(enabled)
+        .send()
+        .await
+        .expect("versioning");
+    let how = Put {
+        metadata: BTreeMap::from([("sha256".to_owned(), "abc".to_owned())]),
+        content_type: Some("application/gzip".to_owned()),
+        if_absent: false,
+    };
+    let first = store
+        .put("b/one", &b"first version"[..], &how)
+        .await
+        .expect("put");
+    let second = store
+        .put("b/one", &b"second version"[..], &how)
+        .await
+        .expect("put");
     assert_ne!(first.version, second.version);
     let large: Vec<u8> = (0..20_000_000_u32).map(|n| (n % 251) as u8).collect();
-    let stored = store.put("b/two", &large[..], &how).await.expect("put in parts");
+    let stored = store
+        .put("b/two", &large[..], &how)
+        .await
+        .expect("put in parts");
     assert_eq!(stored.size, 20_000_000);
-    let once = Put { if_absent: true, ..how.clone() };
-    assert_eq!(store.put("b/one", &b"third"[..], &once).await.expect_err("it is there").kind, ErrorKind::Conflict);
-    assert_eq!(store.put("b/two", &large[..], &once).await.expect_err("it is there").kind, ErrorKind::Conflict);
+    let once = Put {
+        if_absent: true,
+        ..how.clone()
+    };
+    assert_eq!(
+        store
+            .put("b/one", &b"third"[..], &once)
+            .await
+            .expect_err("it is there")
+            .kind,
+        ErrorKind::Conflict
+    );
+    assert_eq!(
+        store
+            .put("b/two", &large[..], &once)
+            .await
+            .expect_err("it is there")
+            .kind,
+        ErrorKind::Conflict
+    );
 
     let list = store.list("b/", 100).await.expect("list");
     assert_eq!(list.len(), 3);
     assert_eq!(list.iter().filter(|object| object.latest).count(), 2);
-    assert_eq!(store.list("b/", 2).await.expect_err("too many").kind, ErrorKind::Invalid);
-    let head = store.head("b/one", first.version.as_deref()).await.expect("head").expect("a version");
-    assert_eq!((head.object.size, head.metadata["sha256"].as_str()), (13, "abc"));
+    assert_eq!(
+        store.list("b/", 2).await.expect_err("too many").kind,
+        ErrorKind::Invalid
+    );
+    let head = store
+        .head("b/one", first.version.as_deref())
+        .await
+        .expect("head")
+        .expect("a version");
+    assert_eq!(
+        (head.object.size, head.metadata["sha256"].as_str()),
+        (13, "abc")
+    );
     assert!(store.head("b/none", None).await.expect("head").is_none());
 
     let mut text = String::new();
-    store.get("b/one", first.version.as_deref(), None).await.expect("get").read_to_string(&mut text).await.expect("read");
+    store
+        .get("b/one", first.version.as_deref(), None)
+        .await
+        .expect("get")
+        .read_to_string(&mut text)
+        .await
+        .expect("read");
     assert_eq!(text, "first version");
     let mut bytes = Vec::new();
-    store.get("b/two", None, Some(8_388_600..8_388_700)).await.expect("get").read_to_end(&mut bytes).await.expect("read");
+    store
+        .get("b/two", None, Some(8_388_600..8_388_700))
+        .await
+        .expect("get")
+        .read_to_end(&mut bytes)
+        .await
+        .expect("read");
     assert_eq!(bytes, &large[8_388_600..8_388_700]);
     bytes.clear();
-    store.get("b/two", None, None).await.expect("get").read_to_end(&mut bytes).await.expect("read");
+    store
+        .get("b/two", None, None)
+        .await
+        .expect("get")
+        .read_to_end(&mut bytes)
+        .await
+        .expect("read");
     assert!(bytes == large);
-    assert_eq!(store.get("b/none", None, None).await.err().expect("absent").kind, ErrorKind::Unavailable);
+    assert_eq!(
+        store
+            .get("b/none", None, None)
+            .await
+            .err()
+            .expect("absent")
+            .kind,
+        ErrorKind::Unavailable
+    );
 }
 
 async fn locks(weed: &Weed) {
@@ -171,20 +317,40 @@ async fn locks(weed: &Weed) {
     assert_eq!(winners.len(), 1, "one of sixteen gets it");
     let lease = winners.remove(0);
     match lock.acquire(&owner, ttl).await {
-        Err(LockError::Held { owner: Some(holder), .. }) => assert_eq!(holder.pid, std::process::id()),
+        Err(LockError::Held {
+            owner: Some(holder),
+            ..
+        }) => assert_eq!(holder.pid, std::process::id()),
         other => panic!("{other:?}"),
     }
     let renewed = lock.renew(&lease, ttl).await.expect("renew");
     assert_eq!(renewed.record.token, lease.record.token);
-    let again = lock.renew(&lease, ttl).await.expect("a renewal whose answer was lost");
-    let robbed = lock.take_over(again.record.token, &owner, ttl).await.expect("take over");
+    let again = lock
+        .renew(&lease, ttl)
+        .await
+        .expect("a renewal whose answer was lost");
+    let robbed = lock
+        .take_over(again.record.token, &owner, ttl)
+        .await
+        .expect("take over");
     assert!(robbed.record.token > again.record.token);
-    assert!(matches!(lock.renew(&again, ttl).await, Err(LockError::Lost { .. })));
-    lock.release(&again).await.expect("letting go of what is another's by now");
-    assert!(matches!(lock.acquire(&owner, ttl).await, Err(LockError::Held { .. })));
+    assert!(matches!(
+        lock.renew(&again, ttl).await,
+        Err(LockError::Lost { .. })
+    ));
+    lock.release(&again)
+        .await
+        .expect("letting go of what is another's by now");
+    assert!(matches!(
+        lock.acquire(&owner, ttl).await,
+        Err(LockError::Held { .. })
+    ));
     lock.release(&robbed).await.expect("release");
     let next = lock.acquire(&owner, Duration::ZERO).await.expect("acquire");
     assert!(next.record.token > robbed.record.token);
-    let after = lock.acquire(&owner, ttl).await.expect("an expired one is free");
+    let after = lock
+        .acquire(&owner, ttl)
+        .await
+        .expect("an expired one is free");
     assert!(after.record.token > next.record.token);
 }

@@ -23,7 +23,12 @@ impl Family for ElasticIps {
 
     async fn list(&self, client: &Client, filters: Vec<Filter>) -> Result<Vec<Seen>, Error> {
         // DescribeAddresses answers in one piece.
-        let answer = client.describe_addresses().set_filters(Some(filters)).send().await.map_err(|error| failure("DescribeAddresses", error))?;
+        let answer = client
+            .describe_addresses()
+            .set_filters(Some(filters))
+            .send()
+            .await
+            .map_err(|error| failure("DescribeAddresses", error))?;
         Ok(answer
             .addresses()
             .iter()
@@ -31,7 +36,10 @@ impl Family for ElasticIps {
                 id: address.allocation_id().unwrap_or_default().to_owned(),
                 tags: marks::from_sdk(address.tags()),
                 spec: serde_json::Map::new(),
-                outputs: outputs(&[("id", address.allocation_id()), ("public-ip", address.public_ip())]),
+                outputs: outputs(&[
+                    ("id", address.allocation_id()),
+                    ("public-ip", address.public_ip()),
+                ]),
                 ready: true,
                 gone: false,
                 state: "allocated".to_owned(),
@@ -44,11 +52,22 @@ impl Family for ElasticIps {
             .allocate_address()
             .domain(aws_sdk_ec2::types::DomainType::Vpc)
             .tag_specifications(marks::specification(ResourceType::ElasticIp, &wanted.tags));
-        let answer = call.send().await.map_err(|error| failure(format!("AllocateAddress {}", wanted.address), error))?;
+        let answer = call
+            .send()
+            .await
+            .map_err(|error| failure(format!("AllocateAddress {}", wanted.address), error))?;
         created(answer.allocation_id(), "AllocateAddress", wanted)
     }
 
     async fn delete(&self, client: &Client, seen: &Seen) -> Result<(), Error> {
-        or_missing(format!("ReleaseAddress {}", seen.id), client.release_address().allocation_id(&seen.id).send().await).map(drop)
+        or_missing(
+            format!("ReleaseAddress {}", seen.id),
+            client
+                .release_address()
+                .allocation_id(&seen.id)
+                .send()
+                .await,
+        )
+        .map(drop)
     }
 }

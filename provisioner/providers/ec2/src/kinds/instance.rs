@@ -36,18 +36,35 @@ impl Family for Instances {
     }
 
     async fn list(&self, client: &Client, filters: Vec<Filter>) -> Result<Vec<Seen>, Error> {
-        let call = client.describe_instances().set_filters(Some(filters)).into_paginator().page_size(PAGE).items().send();
-        let reservations = call.try_collect().await.map_err(|error| failure("DescribeInstances", error))?;
+        let call = client
+            .describe_instances()
+            .set_filters(Some(filters))
+            .into_paginator()
+            .page_size(PAGE)
+            .items()
+            .send();
+        let reservations = call
+            .try_collect()
+            .await
+            .map_err(|error| failure("DescribeInstances", error))?;
         Ok(reservations
             .into_iter()
             .flat_map(|reservation| reservation.instances.unwrap_or_default())
             .map(|instance| {
                 let tags = marks::from_sdk(instance.tags());
-                let state = instance.state().and_then(|state| state.name()).map(|name| name.as_str().to_owned()).unwrap_or_default();
+                let state = instance
+                    .state()
+                    .and_then(|state| state.name())
+                    .map(|name| name.as_str().to_owned())
+                    .unwrap_or_default();
                 let template = tags.get(AWS_TEMPLATE).or(tags.get(TEMPLATE));
-                let mut spec = fields(json!({"launch_template": template, "subnet": instance.subnet_id()}));
+                let mut spec =
+                    fields(json!({"launch_template": template, "subnet": instance.subnet_id()}));
                 if tags.contains_key(FIXED_IP) {
-                    spec.insert("private_ip".to_owned(), json!(instance.private_ip_address()));
+                    spec.insert(
+                        "private_ip".to_owned(),
+                        json!(instance.private_ip_address()),
+                    );
                 }
                 Seen {
                     id: instance.instance_id().unwrap_or_default().to_owned(),
@@ -55,7 +72,10 @@ impl Family for Instances {
                     outputs: outputs(&[
                         ("id", instance.instance_id()),
                         ("private-ip", instance.private_ip_address()),
-                        ("public-ip", instance.public_ip_address().filter(|ip| !ip.is_empty())),
+                        (
+                            "public-ip",
+                            instance.public_ip_address().filter(|ip| !ip.is_empty()),
+                        ),
                     ]),
                     ready: state == "running",
                     gone: matches!(state.as_str(), "shutting-down" | "terminated"),
@@ -79,7 +99,12 @@ impl Family for Instances {
             .client_token(&wanted.token)
             .min_count(1)
             .max_count(1)
-            .launch_template(LaunchTemplateSpecification::builder().launch_template_id(template).version("$Latest").build())
+            .launch_template(
+                LaunchTemplateSpecification::builder()
+                    .launch_template_id(template)
+                    .version("$Latest")
+                    .build(),
+            )
             .subnet_id(known(&spec.subnet, wanted, "subnet")?)
             .set_private_ip_address(spec.private_ip.map(|ip| ip.to_string()))
             .tag_specifications(marks::specification(ResourceType::Instance, &tags))
@@ -88,10 +113,25 @@ impl Family for Instances {
             .send()
             .await
             .map_err(|error| failure(format!("RunInstances {}", wanted.address), error))?;
-        created(answer.instances().first().and_then(|instance| instance.instance_id()), "RunInstances", wanted)
+        created(
+            answer
+                .instances()
+                .first()
+                .and_then(|instance| instance.instance_id()),
+            "RunInstances",
+            wanted,
+        )
     }
 
     async fn delete(&self, client: &Client, seen: &Seen) -> Result<(), Error> {
-        or_missing(format!("TerminateInstances {}", seen.id), client.terminate_instances().instance_ids(&seen.id).send().await).map(drop)
+        or_missing(
+            format!("TerminateInstances {}", seen.id),
+            client
+                .terminate_instances()
+                .instance_ids(&seen.id)
+                .send()
+                .await,
+        )
+        .map(drop)
     }
 }

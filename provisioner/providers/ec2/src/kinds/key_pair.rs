@@ -29,7 +29,12 @@ impl Family for KeyPairs {
 
     async fn list(&self, client: &Client, filters: Vec<Filter>) -> Result<Vec<Seen>, Error> {
         // DescribeKeyPairs answers in one piece.
-        let answer = client.describe_key_pairs().set_filters(Some(filters)).send().await.map_err(|error| failure("DescribeKeyPairs", error))?;
+        let answer = client
+            .describe_key_pairs()
+            .set_filters(Some(filters))
+            .send()
+            .await
+            .map_err(|error| failure("DescribeKeyPairs", error))?;
         Ok(answer
             .key_pairs()
             .iter()
@@ -60,6 +65,12 @@ impl Family for KeyPairs {
     }
 
     async fn delete(&self, client: &Client, seen: &Seen) -> Result<(), Error> {
-        or_missing(format!("DeleteKeyPair {}", seen.id), client.delete_key_pair().key_pair_id(&seen.id).send().await).map(drop)
+        let name = seen
+            .spec
+            .get("name")
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or_default();
+        let answer = client.delete_key_pair().key_name(name).send().await;
+        or_missing(format!("DeleteKeyPair {name}"), answer).map(drop)
     }
 }

@@ -67,7 +67,13 @@ pub(crate) trait Family: Send + Sync {
     /// Creates with tags and returns the id.
     async fn create(&self, client: &Client, wanted: &Wanted<'_>) -> Result<String, Error>;
     /// Changes in place what differs beside tags.
-    async fn settle(&self, _client: &Client, _wanted: &Wanted<'_>, _seen: &Seen, _patience: Duration) -> Result<(), Error> {
+    async fn settle(
+        &self,
+        _client: &Client,
+        _wanted: &Wanted<'_>,
+        _seen: &Seen,
+        _patience: Duration,
+    ) -> Result<(), Error> {
         Ok(())
     }
     /// Detaches and deletes; what is gone already is no error.
@@ -75,26 +81,47 @@ pub(crate) trait Family: Send + Sync {
 }
 
 /// The value of a late field, which must be known by now.
-pub(crate) fn known<'a>(late: &'a Late<String>, wanted: &Wanted<'_>, field: &str) -> Result<&'a str, Error> {
+pub(crate) fn known<'a>(
+    late: &'a Late<String>,
+    wanted: &Wanted<'_>,
+    field: &str,
+) -> Result<&'a str, Error> {
     match late {
         Late::Known(value) => Ok(value),
-        Late::Unknown(unknown) => {
-            Err(Error::new(ErrorKind::Invalid, format!("spec of {}", wanted.address), format!("{field}: {} is not known yet", unknown.unknown)))
-        }
+        Late::Unknown(unknown) => Err(Error::new(
+            ErrorKind::Invalid,
+            format!("spec of {}", wanted.address),
+            format!("{field}: {} is not known yet", unknown.unknown),
+        )),
     }
 }
 
-pub(crate) fn all_known(list: &[Late<String>], wanted: &Wanted<'_>, field: &str) -> Result<Vec<String>, Error> {
-    list.iter().map(|late| known(late, wanted, field).map(str::to_owned)).collect()
+pub(crate) fn all_known(
+    list: &[Late<String>],
+    wanted: &Wanted<'_>,
+    field: &str,
+) -> Result<Vec<String>, Error> {
+    list.iter()
+        .map(|late| known(late, wanted, field).map(str::to_owned))
+        .collect()
 }
 
 /// The id of a created object.
 pub(crate) fn created(id: Option<&str>, what: &str, wanted: &Wanted<'_>) -> Result<String, Error> {
-    id.map(str::to_owned).ok_or_else(|| Error::new(ErrorKind::Server, format!("{what} {}", wanted.address), "the answer has no id"))
+    id.map(str::to_owned).ok_or_else(|| {
+        Error::new(
+            ErrorKind::Server,
+            format!("{what} {}", wanted.address),
+            "the answer has no id",
+        )
+    })
 }
 
 pub(crate) fn outputs(pairs: &[(&str, Option<&str>)]) -> Outputs {
-    pairs.iter().filter_map(|(key, value)| Some(((*key).to_owned(), Value::String((*value)?.to_owned())))).collect()
+    pairs
+        .iter()
+        .filter_map(|(key, value)| Some(((*key).to_owned(), Value::String((*value)?.to_owned()))))
+        .collect()
 }
 
 /// A JSON object's fields.
@@ -107,7 +134,12 @@ pub(crate) fn fields(value: Value) -> serde_json::Map<String, Value> {
 
 /// Ids out of the filters, for kinds whose ids are a parameter and no filter.
 pub(crate) fn split_ids(filters: Vec<Filter>, name: &str) -> (Option<Vec<String>>, Vec<Filter>) {
-    let (ids, rest): (Vec<Filter>, Vec<Filter>) = filters.into_iter().partition(|filter| filter.name() == Some(name));
-    let ids: Vec<String> = ids.iter().flat_map(|filter| filter.values().iter().cloned()).collect();
+    let (ids, rest): (Vec<Filter>, Vec<Filter>) = filters
+        .into_iter()
+        .partition(|filter| filter.name() == Some(name));
+    let ids: Vec<String> = ids
+        .iter()
+        .flat_map(|filter| filter.values().iter().cloned())
+        .collect();
     ((!ids.is_empty()).then_some(ids), rest)
 }

@@ -29,13 +29,28 @@ impl Family for NatGateways {
     }
 
     async fn list(&self, client: &Client, filters: Vec<Filter>) -> Result<Vec<Seen>, Error> {
-        let call = client.describe_nat_gateways().set_filter(Some(filters)).into_paginator().page_size(PAGE).items().send();
-        let gateways = call.try_collect().await.map_err(|error| failure("DescribeNatGateways", error))?;
+        let call = client
+            .describe_nat_gateways()
+            .set_filter(Some(filters))
+            .into_paginator()
+            .page_size(PAGE)
+            .items()
+            .send();
+        let gateways = call
+            .try_collect()
+            .await
+            .map_err(|error| failure("DescribeNatGateways", error))?;
         Ok(gateways
             .into_iter()
             .map(|gateway| {
-                let state = gateway.state().map(|state| state.as_str().to_owned()).unwrap_or_default();
-                let allocation = gateway.nat_gateway_addresses().iter().find_map(|address| address.allocation_id());
+                let state = gateway
+                    .state()
+                    .map(|state| state.as_str().to_owned())
+                    .unwrap_or_default();
+                let allocation = gateway
+                    .nat_gateway_addresses()
+                    .iter()
+                    .find_map(|address| address.allocation_id());
                 Seen {
                     id: gateway.nat_gateway_id().unwrap_or_default().to_owned(),
                     tags: marks::from_sdk(gateway.tags()),
@@ -61,10 +76,24 @@ impl Family for NatGateways {
             .send()
             .await
             .map_err(|error| failure(format!("CreateNatGateway {}", wanted.address), error))?;
-        created(answer.nat_gateway().and_then(|gateway| gateway.nat_gateway_id()), "CreateNatGateway", wanted)
+        created(
+            answer
+                .nat_gateway()
+                .and_then(|gateway| gateway.nat_gateway_id()),
+            "CreateNatGateway",
+            wanted,
+        )
     }
 
     async fn delete(&self, client: &Client, seen: &Seen) -> Result<(), Error> {
-        or_missing(format!("DeleteNatGateway {}", seen.id), client.delete_nat_gateway().nat_gateway_id(&seen.id).send().await).map(drop)
+        or_missing(
+            format!("DeleteNatGateway {}", seen.id),
+            client
+                .delete_nat_gateway()
+                .nat_gateway_id(&seen.id)
+                .send()
+                .await,
+        )
+        .map(drop)
     }
 }

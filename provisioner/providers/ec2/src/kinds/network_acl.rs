@@ -45,7 +45,10 @@ fn entries(acl: &types::NetworkAcl) -> BTreeMap<(bool, i32), Value> {
         .filter(|entry| entry.rule_number() != Some(FINAL))
         .map(|entry| {
             let ports = entry.port_range();
-            let (egress, number) = (entry.egress().unwrap_or(false), entry.rule_number().unwrap_or_default());
+            let (egress, number) = (
+                entry.egress().unwrap_or(false),
+                entry.rule_number().unwrap_or_default(),
+            );
             let value = json!({
                 "number": number,
                 "egress": egress,
@@ -62,36 +65,81 @@ fn entries(acl: &types::NetworkAcl) -> BTreeMap<(bool, i32), Value> {
 
 /// Association id by subnet.
 fn associations(acl: &types::NetworkAcl) -> BTreeMap<String, String> {
-    acl.associations().iter().filter_map(|one| Some((one.subnet_id()?.to_owned(), one.network_acl_association_id()?.to_owned()))).collect()
+    acl.associations()
+        .iter()
+        .filter_map(|one| {
+            Some((
+                one.subnet_id()?.to_owned(),
+                one.network_acl_association_id()?.to_owned(),
+            ))
+        })
+        .collect()
 }
 
 async fn describe(client: &Client, filters: Vec<Filter>) -> Result<Vec<types::NetworkAcl>, Error> {
     let (ids, filters) = split_ids(filters, "network-acl-id");
     if let Some(ids) = ids {
         // Ids and pages do not go together.
-        let answer = client.describe_network_acls().set_network_acl_ids(Some(ids)).send().await;
-        return Ok(or_missing("DescribeNetworkAcls", answer)?.and_then(|answer| answer.network_acls).unwrap_or_default());
+        let answer = client
+            .describe_network_acls()
+            .set_network_acl_ids(Some(ids))
+            .send()
+            .await;
+        return Ok(or_missing("DescribeNetworkAcls", answer)?
+            .and_then(|answer| answer.network_acls)
+            .unwrap_or_default());
     }
-    let call = client.describe_network_acls().set_filters(Some(filters)).into_paginator().page_size(PAGE).items().send();
-    call.try_collect().await.map_err(|error| failure("DescribeNetworkAcls", error))
+    let call = client
+        .describe_network_acls()
+        .set_filters(Some(filters))
+        .into_paginator()
+        .page_size(PAGE)
+        .items()
+        .send();
+    call.try_collect()
+        .await
+        .map_err(|error| failure("DescribeNetworkAcls", error))
 }
 
 async fn one(client: &Client, id: &str) -> Result<Option<types::NetworkAcl>, Error> {
-    Ok(describe(client, vec![marks::filter("network-acl-id", id)]).await?.into_iter().next())
+    Ok(describe(client, vec![marks::filter("network-acl-id", id)])
+        .await?
+        .into_iter()
+        .next())
 }
 
 /// Gives subnets back to the VPC's default ACL: a subnet is never without one.
-async fn release(client: &Client, acl: &types::NetworkAcl, subnets: &BTreeMap<String, String>) -> Result<(), Error> {
+async fn release(
+    client: &Client,
+    acl: &types::NetworkAcl,
+    subnets: &BTreeMap<String, String>,
+) -> Result<(), Error> {
     if subnets.is_empty() {
         return Ok(());
     }
     let id = acl.network_acl_id().unwrap_or_default();
-    let filters = vec![marks::filter("vpc-id", acl.vpc_id().unwrap_or_default()), marks::filter("default", "true")];
-    let Some(default) = describe(client, filters).await?.into_iter().find_map(|acl| acl.network_acl_id) else {
-        return Err(Error::new(ErrorKind::Server, format!("release subnets of {id}"), "its VPC has no default network ACL"));
+    let filters = vec![
+        marks::filter("vpc-id", acl.vpc_id().unwrap_or_default()),
+        marks::filter("default", "true"),
+    ];
+    let Some(default) = describe(client, filters)
+        .await?
+        .into_iter()
+        .find_map(|acl| acl.network_acl_id)
+    else {
+        return Err(Error::new(
+            ErrorKind::Server,
+            format!("release subnets of {id}"),
+            "its VPC has no default network ACL",
+        ));
     };
     for association in subnets.values() {
-        let answer = client.replace_network_acl_association().association_id(association).network_acl_id(&default).send().await;
+        let answer = client
+            .replace_network_acl_association()
+            .association_id(association)
+            .network_acl_id(&default)
+            .send()
+            .await;
         or_missing(format!("ReplaceNetworkAclAssociation {id}"), answer)?;
     }
     Ok(())
@@ -112,8 +160,15 @@ impl Family for NetworkAcls {
         for entry in &spec.entries {
             let ported = matches!(entry.protocol.as_str(), "tcp" | "udp");
             if !ported && (entry.from_port, entry.to_port) != (0, 0) {
-                let why = format!("entry {}: `{}` has no ports, leave from_port and to_port out", entry.number, entry.protocol);
-                return Err(Error::new(ErrorKind::Invalid, format!("spec of {}", wanted.address), why));
+                let why = format!(
+                    "entry {}: `{}` has no ports, leave from_port and to_port out",
+                    entry.number, entry.protocol
+                );
+                return Err(Error::new(
+                    ErrorKind::Invalid,
+                    format!("spec of {}", wanted.address),
+                    why,
+                ));
             }
         }
         Ok(())
@@ -149,56 +204,143 @@ impl Family for NetworkAcls {
             .send()
             .await
             .map_err(|error| failure(format!("CreateNetworkAcl {}", wanted.address), error))?;
-        created(answer.network_acl().and_then(|acl| acl.network_acl_id()), "CreateNetworkAcl", wanted)
+        created(
+            answer.network_acl().and_then(|acl| acl.network_acl_id()),
+            "CreateNetworkAcl",
+            wanted,
+        )
     }
 
-    async fn settle(&self, client: &Client, wanted: &Wanted<'_>, seen: &Seen, _patience: Duration) -> Result<(), Error> {
+    async fn settle(
+        &self,
+        client: &Client,
+        wanted: &Wanted<'_>,
+        seen: &Seen,
+        _patience: Duration,
+    ) -> Result<(), Error> {
         let spec: spec::NetworkAcl = wanted.spec()?;
-        let Some(acl) = one(client, &seen.id).await? else { return Ok(()) };
+        let Some(acl) = one(client, &seen.id).await? else {
+            return Ok(());
+        };
         let what = |call: &str| format!("{call} {}", wanted.address);
         let present = entries(&acl);
         for entry in &spec.entries {
-            let value = serde_json::to_value(entry).map_err(|error| Error::new(ErrorKind::Invalid, what("entries of"), error.to_string()))?;
+            let value = serde_json::to_value(entry).map_err(|error| {
+                Error::new(ErrorKind::Invalid, what("entries of"), error.to_string())
+            })?;
             let there = present.get(&(entry.egress, entry.number));
             if there == Some(&value) {
                 continue;
             }
-            let ports = matches!(entry.protocol.as_str(), "tcp" | "udp").then(|| PortRange::builder().from(entry.from_port).to(entry.to_port).build());
+            let ports = matches!(entry.protocol.as_str(), "tcp" | "udp").then(|| {
+                PortRange::builder()
+                    .from(entry.from_port)
+                    .to(entry.to_port)
+                    .build()
+            });
             // All types and codes: the catalogue has no finer ICMP rules.
-            let icmp = (entry.protocol == "icmp").then(|| IcmpTypeCode::builder().r#type(-1).code(-1).build());
-            let action = if entry.allow { RuleAction::Allow } else { RuleAction::Deny };
-            if there.is_some() {
-                let call = client.replace_network_acl_entry().network_acl_id(&seen.id).rule_number(entry.number).egress(entry.egress);
-                let call = call.protocol(number(&entry.protocol)).cidr_block(entry.cidr.to_string()).rule_action(action).set_port_range(ports).set_icmp_type_code(icmp);
-                call.send().await.map_err(|error| failure(what("ReplaceNetworkAclEntry"), error))?;
+            let icmp = (entry.protocol == "icmp")
+                .then(|| IcmpTypeCode::builder().r#type(-1).code(-1).build());
+            let action = if entry.allow {
+                RuleAction::Allow
             } else {
-                let call = client.create_network_acl_entry().network_acl_id(&seen.id).rule_number(entry.number).egress(entry.egress);
-                let call = call.protocol(number(&entry.protocol)).cidr_block(entry.cidr.to_string()).rule_action(action).set_port_range(ports).set_icmp_type_code(icmp);
-                call.send().await.map_err(|error| failure(what("CreateNetworkAclEntry"), error))?;
+                RuleAction::Deny
+            };
+            if there.is_some() {
+                let call = client
+                    .replace_network_acl_entry()
+                    .network_acl_id(&seen.id)
+                    .rule_number(entry.number)
+                    .egress(entry.egress);
+                let call = call
+                    .protocol(number(&entry.protocol))
+                    .cidr_block(entry.cidr.to_string())
+                    .rule_action(action)
+                    .set_port_range(ports)
+                    .set_icmp_type_code(icmp);
+                call.send()
+                    .await
+                    .map_err(|error| failure(what("ReplaceNetworkAclEntry"), error))?;
+            } else {
+                let call = client
+                    .create_network_acl_entry()
+                    .network_acl_id(&seen.id)
+                    .rule_number(entry.number)
+                    .egress(entry.egress);
+                let call = call
+                    .protocol(number(&entry.protocol))
+                    .cidr_block(entry.cidr.to_string())
+                    .rule_action(action)
+                    .set_port_range(ports)
+                    .set_icmp_type_code(icmp);
+                call.send()
+                    .await
+                    .map_err(|error| failure(what("CreateNetworkAclEntry"), error))?;
             }
         }
-        let declared: BTreeSet<(bool, i32)> = spec.entries.iter().map(|entry| (entry.egress, entry.number)).collect();
+        let declared: BTreeSet<(bool, i32)> = spec
+            .entries
+            .iter()
+            .map(|entry| (entry.egress, entry.number))
+            .collect();
         for (egress, number) in present.keys().filter(|key| !declared.contains(*key)) {
-            let answer = client.delete_network_acl_entry().network_acl_id(&seen.id).rule_number(*number).egress(*egress).send().await;
+            let answer = client
+                .delete_network_acl_entry()
+                .network_acl_id(&seen.id)
+                .rule_number(*number)
+                .egress(*egress)
+                .send()
+                .await;
             or_missing(what("DeleteNetworkAclEntry"), answer)?;
         }
         let guarded = associations(&acl);
-        let subnets: BTreeSet<String> = all_known(&spec.subnets, wanted, "subnets")?.into_iter().collect();
-        for subnet in subnets.iter().filter(|subnet| !guarded.contains_key(*subnet)) {
-            let others = describe(client, vec![marks::filter("association.subnet-id", subnet)]).await?;
-            let Some(association) = others.iter().find_map(|acl| associations(acl).remove(subnet)) else {
-                return Err(Error::new(ErrorKind::NotYet, what("ReplaceNetworkAclAssociation"), format!("`{subnet}` has no network ACL yet")));
+        let subnets: BTreeSet<String> = all_known(&spec.subnets, wanted, "subnets")?
+            .into_iter()
+            .collect();
+        for subnet in subnets
+            .iter()
+            .filter(|subnet| !guarded.contains_key(*subnet))
+        {
+            let others =
+                describe(client, vec![marks::filter("association.subnet-id", subnet)]).await?;
+            let Some(association) = others
+                .iter()
+                .find_map(|acl| associations(acl).remove(subnet))
+            else {
+                return Err(Error::new(
+                    ErrorKind::NotYet,
+                    what("ReplaceNetworkAclAssociation"),
+                    format!("`{subnet}` has no network ACL yet"),
+                ));
             };
-            let call = client.replace_network_acl_association().association_id(association).network_acl_id(&seen.id);
-            call.send().await.map_err(|error| failure(what("ReplaceNetworkAclAssociation"), error))?;
+            let call = client
+                .replace_network_acl_association()
+                .association_id(association)
+                .network_acl_id(&seen.id);
+            call.send()
+                .await
+                .map_err(|error| failure(what("ReplaceNetworkAclAssociation"), error))?;
         }
-        let extra = guarded.into_iter().filter(|(subnet, _)| !subnets.contains(subnet)).collect();
+        let extra = guarded
+            .into_iter()
+            .filter(|(subnet, _)| !subnets.contains(subnet))
+            .collect();
         release(client, &acl, &extra).await
     }
 
     async fn delete(&self, client: &Client, seen: &Seen) -> Result<(), Error> {
-        let Some(acl) = one(client, &seen.id).await? else { return Ok(()) };
+        let Some(acl) = one(client, &seen.id).await? else {
+            return Ok(());
+        };
         release(client, &acl, &associations(&acl)).await?;
-        or_missing(format!("DeleteNetworkAcl {}", seen.id), client.delete_network_acl().network_acl_id(&seen.id).send().await).map(drop)
+        or_missing(
+            format!("DeleteNetworkAcl {}", seen.id),
+            client
+                .delete_network_acl()
+                .network_acl_id(&seen.id)
+                .send()
+                .await,
+        )
+        .map(drop)
     }
 }

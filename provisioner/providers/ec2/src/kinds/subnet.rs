@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{Filter, AttributeBooleanValue, ResourceType};
+use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, ResourceType};
 use executor::provider::Error;
 use planner::kinds::ec2 as spec;
 use provider_aws::failure;
@@ -27,12 +27,24 @@ impl Family for Subnets {
     }
 
     async fn list(&self, client: &Client, filters: Vec<Filter>) -> Result<Vec<Seen>, Error> {
-        let call = client.describe_subnets().set_filters(Some(filters)).into_paginator().page_size(PAGE).items().send();
-        let subnets = call.try_collect().await.map_err(|error| failure("DescribeSubnets", error))?;
+        let call = client
+            .describe_subnets()
+            .set_filters(Some(filters))
+            .into_paginator()
+            .page_size(PAGE)
+            .items()
+            .send();
+        let subnets = call
+            .try_collect()
+            .await
+            .map_err(|error| failure("DescribeSubnets", error))?;
         Ok(subnets
             .into_iter()
             .map(|subnet| {
-                let state = subnet.state().map(|state| state.as_str().to_owned()).unwrap_or_default();
+                let state = subnet
+                    .state()
+                    .map(|state| state.as_str().to_owned())
+                    .unwrap_or_default();
                 Seen {
                     id: subnet.subnet_id().unwrap_or_default().to_owned(),
                     tags: marks::from_sdk(subnet.tags()),
@@ -62,20 +74,39 @@ impl Family for Subnets {
             .send()
             .await
             .map_err(|error| failure(format!("CreateSubnet {}", wanted.address), error))?;
-        created(answer.subnet().and_then(|subnet| subnet.subnet_id()), "CreateSubnet", wanted)
+        created(
+            answer.subnet().and_then(|subnet| subnet.subnet_id()),
+            "CreateSubnet",
+            wanted,
+        )
     }
 
-    async fn settle(&self, client: &Client, wanted: &Wanted<'_>, seen: &Seen, _patience: Duration) -> Result<(), Error> {
+    async fn settle(
+        &self,
+        client: &Client,
+        wanted: &Wanted<'_>,
+        seen: &Seen,
+        _patience: Duration,
+    ) -> Result<(), Error> {
         let spec: spec::Subnet = wanted.spec()?;
         if seen.spec.get("public") != Some(&json!(spec.public)) {
             let value = AttributeBooleanValue::builder().value(spec.public).build();
-            let call = client.modify_subnet_attribute().subnet_id(&seen.id).map_public_ip_on_launch(value);
-            call.send().await.map_err(|error| failure(format!("ModifySubnetAttribute {}", wanted.address), error))?;
+            let call = client
+                .modify_subnet_attribute()
+                .subnet_id(&seen.id)
+                .map_public_ip_on_launch(value);
+            call.send().await.map_err(|error| {
+                failure(format!("ModifySubnetAttribute {}", wanted.address), error)
+            })?;
         }
         Ok(())
     }
 
     async fn delete(&self, client: &Client, seen: &Seen) -> Result<(), Error> {
-        or_missing(format!("DeleteSubnet {}", seen.id), client.delete_subnet().subnet_id(&seen.id).send().await).map(drop)
+        or_missing(
+            format!("DeleteSubnet {}", seen.id),
+            client.delete_subnet().subnet_id(&seen.id).send().await,
+        )
+        .map(drop)
     }
 }

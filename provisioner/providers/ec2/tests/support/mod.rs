@@ -20,20 +20,31 @@ impl Recorder {
     /// The forms of one call, in order.
     pub fn sent(&self, action: &str) -> Vec<BTreeMap<String, String>> {
         let forms = self.0.lock().expect("no test panics while it records");
-        forms.iter().filter(|form| form.get("Action").is_some_and(|name| name == action)).cloned().collect()
+        forms
+            .iter()
+            .filter(|form| form.get("Action").is_some_and(|name| name == action))
+            .cloned()
+            .collect()
     }
 }
-
 
 impl Intercept for Recorder {
     fn name(&self) -> &'static str {
         "recorder"
     }
 
-    fn read_before_transmit(&self, context: &BeforeTransmitInterceptorContextRef<'_>, _: &RuntimeComponents, _: &mut ConfigBag) -> Result<(), BoxError> {
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
         let body = context.request().body().bytes().unwrap_or_default();
         let form = url::form_urlencoded::parse(body).into_owned().collect();
-        self.0.lock().expect("no test panics while it records").push(form);
+        self.0
+            .lock()
+            .expect("no test panics while it records")
+            .push(form);
         Ok(())
     }
 }
@@ -48,9 +59,18 @@ impl Moto {
     /// Starts it; a machine without moto fails the test.
     pub async fn start() -> Self {
         let home = std::env::var("HOME").expect("a home");
-        let program = std::env::var("REBUILD_MOTO").unwrap_or_else(|_| format!("{home}/.cache/rebuild/tools/python/bin/moto_server"));
+        let program = std::env::var("REBUILD_MOTO")
+            .unwrap_or_else(|_| format!("{home}/.cache/rebuild/tools/python/bin/moto_server"));
         let mut child = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", &program, "-H", "127.0.0.1", "-p", "0"])
+            .args([
+                "--pdeathsig",
+                "KILL",
+                &program,
+                "-H",
+                "127.0.0.1",
+                "-p",
+                "0",
+            ])
             .env("MOTO_ENABLE_KEYPAIR_VALIDATION", "true")
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -58,7 +78,10 @@ impl Moto {
             .expect("moto_server must be installed");
         let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
         let url = loop {
-            let line = lines.next().expect("moto must say where it listens").expect("text");
+            let line = lines
+                .next()
+                .expect("moto must say where it listens")
+                .expect("text");
             if let Some((_, url)) = line.split_once("Running on ") {
                 break url.trim().to_owned();
             }
@@ -68,8 +91,17 @@ impl Moto {
     }
 
     async fn config(&self) -> aws_config::SdkConfig {
-        let keys = Keys { id: "test".to_owned(), secret: "test".to_owned().into(), session: None };
-        let connection = Connection { region: "us-east-1".to_owned(), endpoint_url: Some(self.url.clone()), keys: Some(keys), ..Connection::default() };
+        let keys = Keys {
+            id: "test".to_owned(),
+            secret: "test".to_owned().into(),
+            session: None,
+        };
+        let connection = Connection {
+            region: "us-east-1".to_owned(),
+            endpoint_url: Some(self.url.clone()),
+            keys: Some(keys),
+            ..Connection::default()
+        };
         connection.load().await
     }
 
@@ -81,14 +113,30 @@ impl Moto {
     /// The provider, its calls recorded.
     pub async fn provider(&self, recorder: &Recorder) -> Ec2 {
         let config = self.config().await;
-        let client = Client::from_conf(aws_sdk_ec2::config::Builder::from(&config).interceptor(recorder.clone()).build());
+        let client = Client::from_conf(
+            aws_sdk_ec2::config::Builder::from(&config)
+                .interceptor(recorder.clone())
+                .build(),
+        );
         Ec2::with_client(&config, client).patience(std::time::Duration::from_secs(30))
     }
 
     /// An image that exists there.
     pub async fn image(&self) -> String {
-        let images = self.client().await.describe_images().owners("amazon").send().await.expect("images");
-        images.images().first().and_then(|image| image.image_id()).expect("an image").to_owned()
+        let images = self
+            .client()
+            .await
+            .describe_images()
+            .owners("amazon")
+            .send()
+            .await
+            .expect("images");
+        images
+            .images()
+            .first()
+            .and_then(|image| image.image_id())
+            .expect("an image")
+            .to_owned()
     }
 }
 

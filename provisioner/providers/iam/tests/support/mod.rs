@@ -15,9 +15,18 @@ impl Moto {
     /// Starts it; a machine without moto fails the test.
     pub async fn start() -> Self {
         let home = std::env::var("HOME").expect("a home");
-        let program = std::env::var("REBUILD_MOTO").unwrap_or_else(|_| format!("{home}/.cache/rebuild/tools/python/bin/moto_server"));
+        let program = std::env::var("REBUILD_MOTO")
+            .unwrap_or_else(|_| format!("{home}/.cache/rebuild/tools/python/bin/moto_server"));
         let mut child = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", &program, "-H", "127.0.0.1", "-p", "0"])
+            .args([
+                "--pdeathsig",
+                "KILL",
+                &program,
+                "-H",
+                "127.0.0.1",
+                "-p",
+                "0",
+            ])
             .env("MOTO_ENABLE_KEYPAIR_VALIDATION", "true")
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -25,7 +34,10 @@ impl Moto {
             .expect("moto_server must be installed");
         let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
         let url = loop {
-            let line = lines.next().expect("moto must say where it listens").expect("text");
+            let line = lines
+                .next()
+                .expect("moto must say where it listens")
+                .expect("text");
             if let Some((_, url)) = line.split_once("Running on ") {
                 break url.trim().to_owned();
             }
@@ -36,8 +48,17 @@ impl Moto {
 
     /// A configuration with keys of no account.
     pub async fn config(&self) -> aws_config::SdkConfig {
-        let keys = Keys { id: "test".to_owned(), secret: "test".to_owned().into(), session: None };
-        let connection = Connection { region: "us-east-1".to_owned(), endpoint_url: Some(self.url.clone()), keys: Some(keys), ..Connection::default() };
+        let keys = Keys {
+            id: "test".to_owned(),
+            secret: "test".to_owned().into(),
+            session: None,
+        };
+        let connection = Connection {
+            region: "us-east-1".to_owned(),
+            endpoint_url: Some(self.url.clone()),
+            keys: Some(keys),
+            ..Connection::default()
+        };
         connection.load().await
     }
 }

@@ -16,31 +16,68 @@ pub struct Weed {
 
 /// Ports that nobody uses. weed takes each twice: once for HTTP, once for gRPC.
 fn ports(count: usize) -> Vec<u16> {
-    let held: Vec<TcpListener> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
-    held.iter().map(|listener| listener.local_addr().expect("an address").port()).collect()
+    let held: Vec<TcpListener> = (0..count)
+        .map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"))
+        .collect();
+    held.iter()
+        .map(|listener| listener.local_addr().expect("an address").port())
+        .collect()
 }
 
 impl Weed {
     /// Starts it; a machine without weed fails the test.
     pub async fn start() -> Self {
         let home = std::env::var("HOME").expect("a home");
-        let program = std::env::var("REBUILD_WEED").unwrap_or_else(|_| format!("{home}/.cache/rebuild/tools/python/bin/weed"));
+        let program = std::env::var("REBUILD_WEED")
+            .unwrap_or_else(|_| format!("{home}/.cache/rebuild/tools/python/bin/weed"));
         let folder = tempfile::tempdir().expect("a folder");
         let dir = folder.path();
         std::fs::create_dir(dir.join("tmp")).expect("a folder");
         let ports = ports(10);
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", &program, "mini", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false", "-webdav=false"]);
-        command.args(["-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.allowDeleteBucketNotEmpty=false"]);
+        command.args([
+            "--pdeathsig",
+            "KILL",
+            &program,
+            "mini",
+            "-ip=127.0.0.1",
+            "-ip.bind=127.0.0.1",
+            "-master.telemetry=false",
+            "-webdav=false",
+        ]);
+        command.args([
+            "-admin.ui=false",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            "-s3.allowDeleteBucketNotEmpty=false",
+        ]);
         command.arg(format!("-dir={}", dir.display()));
-        for (name, pair) in ["master", "volume", "filer", "s3", "admin"].iter().zip(ports.chunks(2)) {
-            command.arg(format!("-{name}.port={}", pair[0])).arg(format!("-{name}.port.grpc={}", pair[1]));
+        for (name, pair) in ["master", "volume", "filer", "s3", "admin"]
+            .iter()
+            .zip(ports.chunks(2))
+        {
+            command
+                .arg(format!("-{name}.port={}", pair[0]))
+                .arg(format!("-{name}.port.grpc={}", pair[1]));
         }
-        command.env("HOME", dir).env("TMPDIR", dir.join("tmp")).env("GOMEMLIMIT", "150MiB");
-        command.env("AWS_ACCESS_KEY_ID", "test-key-id").env("AWS_SECRET_ACCESS_KEY", "test-secret-key");
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("weed must be installed");
+        command
+            .env("HOME", dir)
+            .env("TMPDIR", dir.join("tmp"))
+            .env("GOMEMLIMIT", "150MiB");
+        command
+            .env("AWS_ACCESS_KEY_ID", "test-key-id")
+            .env("AWS_SECRET_ACCESS_KEY", "test-secret-key");
+        let child = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("weed must be installed");
         let url = format!("http://127.0.0.1:{}", ports[6]);
-        let weed = Self { child, url, _folder: folder };
+        let weed = Self {
+            child,
+            url,
+            _folder: folder,
+        };
         let client = provider_object_store::client(&weed.config().await);
         let deadline = Instant::now() + Duration::from_secs(60);
         while let Err(error) = client.list_buckets().send().await {
@@ -52,8 +89,17 @@ impl Weed {
 
     /// A configuration with its keys.
     pub async fn config(&self) -> aws_config::SdkConfig {
-        let keys = Keys { id: "test-key-id".to_owned(), secret: "test-secret-key".to_owned().into(), session: None };
-        let connection = Connection { region: "us-east-1".to_owned(), endpoint_url: Some(self.url.clone()), keys: Some(keys), ..Connection::default() };
+        let keys = Keys {
+            id: "test-key-id".to_owned(),
+            secret: "test-secret-key".to_owned().into(),
+            session: None,
+        };
+        let connection = Connection {
+            region: "us-east-1".to_owned(),
+            endpoint_url: Some(self.url.clone()),
+            keys: Some(keys),
+            ..Connection::default()
+        };
         connection.load().await
     }
 }
