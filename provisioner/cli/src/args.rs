@@ -179,8 +179,10 @@ pub enum SandboxCommand {
     /// Hold the servers; started by `up`.
     #[command(hide = true)]
     Supervise {
-        /// The sandbox's folder.
-        folder: PathBuf,
+        /// The sandbox's state.
+        state: PathBuf,
+        /// The installed tools.
+        tools: PathBuf,
     },
 }
 

@@ -20,7 +20,12 @@ pub struct Failure {
 impl Failure {
     /// A plain error.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Error, message: message.into(), causes: Vec::new(), hints: Vec::new() }
+        Self {
+            exit: Exit::Error,
+            message: message.into(),
+            causes: Vec::new(),
+            hints: Vec::new(),
+        }
     }
 
     /// Any error with its chain of causes.
@@ -29,7 +34,11 @@ impl Failure {
         let mut cause = Some(error);
         while let Some(error) = cause {
             let text = error.to_string();
-            if failure.causes.last().is_none_or(|last| !last.ends_with(&text)) {
+            if failure
+                .causes
+                .last()
+                .is_none_or(|last| !last.ends_with(&text))
+            {
                 failure.causes.push(text);
             }
             cause = error.source();

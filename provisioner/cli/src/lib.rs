@@ -24,10 +24,17 @@ pub fn main() -> ExitCode {
         Err(error) => {
             let _ = error.print();
             // Clap's own code for wrong usage is 2, which here means "changes pending".
-            return if error.use_stderr() { Exit::Error.into() } else { Exit::Done.into() };
+            return if error.use_stderr() {
+                Exit::Error.into()
+            } else {
+                Exit::Done.into()
+            };
         }
     };
-    let printer = Printer { format: cli.global.format, quiet: cli.global.quiet };
+    let printer = Printer {
+        format: cli.global.format,
+        quiet: cli.global.quiet,
+    };
     match commands::run(cli, &printer) {
         Ok(exit) => exit.into(),
         Err(failure) => {

@@ -15,12 +15,19 @@ pub fn project(given: Option<&Path>) -> Result<PathBuf, Failure> {
                 .hint("name the folder that holds `environments/` and `templates/` with --project"))
         };
     }
-    let here = std::env::current_dir().map_err(|error| Failure::of("the working directory can't be read", &error))?;
-    here.ancestors().find(|folder| folder.join("environments").is_dir() && folder.join("templates").is_dir()).map(Path::to_path_buf).ok_or_else(|| {
-        Failure::new("no project found here")
-            .because(format!("neither `{}` nor a folder above it holds `environments/` and `templates/`", here.display()))
-            .hint("change to the project's folder, or name it with --project")
-    })
+    let here = std::env::current_dir()
+        .map_err(|error| Failure::of("the working directory can't be read", &error))?;
+    here.ancestors()
+        .find(|folder| folder.join("environments").is_dir() && folder.join("templates").is_dir())
+        .map(Path::to_path_buf)
+        .ok_or_else(|| {
+            Failure::new("no project found here")
+                .because(format!(
+                    "neither `{}` nor a folder above it holds `environments/` and `templates/`",
+                    here.display()
+                ))
+                .hint("change to the project's folder, or name it with --project")
+        })
 }
 
 /// `$XDG_STATE_HOME/rebuild` or `~/.local/state/rebuild` (XDG Base Directory Specification 0.8).
@@ -39,11 +46,15 @@ pub fn runs(environment: &str) -> Result<PathBuf, Failure> {
 }
 
 fn base(variable: &str, below_home: &str) -> Result<PathBuf, Failure> {
-    let set = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    let set = std::env::var_os(variable)
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute());
     let folder = match set {
         Some(folder) => folder,
         None => PathBuf::from(std::env::var_os("HOME").ok_or_else(|| {
-            Failure::new("no home folder").because("HOME is not set").hint(format!("set HOME or {variable}"))
+            Failure::new("no home folder")
+                .because("HOME is not set")
+                .hint(format!("set HOME or {variable}"))
         })?)
         .join(below_home),
     };

@@ -67,6 +67,11 @@ impl Printer {
         anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
     }
 
+    /// Whether stderr is a terminal that can show live progress.
+    pub fn live(&self) -> bool {
+        !self.quiet && std::io::stderr().is_terminal()
+    }
+
     /// Whether a person sits at both ends and can be asked.
     pub fn interactive(&self) -> bool {
         std::io::stdin().is_terminal() && std::io::stderr().is_terminal()

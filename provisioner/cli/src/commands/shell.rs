@@ -18,12 +18,17 @@ pub fn completions(shell: clap_complete::Shell) -> Result<Exit, Failure> {
 /// Prints the man page, every command's after the other (roff).
 pub fn man() -> Result<Exit, Failure> {
     let mut text = Vec::new();
-    page(Cli::command(), &mut text).map_err(|error| Failure::of("the man page could not be made", &error))?;
+    page(Cli::command(), &mut text)
+        .map_err(|error| Failure::of("the man page could not be made", &error))?;
     write(&text)
 }
 
 fn page(command: clap::Command, text: &mut Vec<u8>) -> std::io::Result<()> {
-    let below: Vec<clap::Command> = command.get_subcommands().filter(|sub| !sub.is_hide_set()).cloned().collect();
+    let below: Vec<clap::Command> = command
+        .get_subcommands()
+        .filter(|sub| !sub.is_hide_set())
+        .cloned()
+        .collect();
     let name = command.get_name().to_owned();
     clap_mangen::Man::new(command).render(text)?;
     for sub in below {
@@ -35,7 +40,9 @@ fn page(command: clap::Command, text: &mut Vec<u8>) -> std::io::Result<()> {
 
 fn write(text: &[u8]) -> Result<Exit, Failure> {
     match std::io::stdout().write_all(text) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::of("stdout can't be written", &error)),
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::of("stdout can't be written", &error))
+        }
         _ => Ok(Exit::Done),
     }
 }
