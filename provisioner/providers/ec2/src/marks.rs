@@ -9,7 +9,7 @@ use planner::{Address, Generation, Step};
 /// First 16 characters of the token that the object was created under; tells a replacement from what it replaces.
 pub(crate) const TOKEN: &str = "rebuild:token";
 /// Present when the `Name` tag was declared, so that a declared name is read back and the default one is not.
-const NAMED: &str = "rebuild:named";
+pub(crate) const NAMED: &str = "rebuild:named";
 const NAME: &str = "Name";
 
 /// Tags as EC2 gives them.

@@ -219,10 +219,13 @@ impl Ec2 {
             .filter(|(key, value)| seen.tags.get(*key) != Some(value))
             .map(|(k, v)| (k.clone(), v.clone()))
             .collect();
-        let extra: Vec<&String> = marks::free(&seen.tags)
+        let free = marks::free(&seen.tags);
+        let extra: Vec<&String> = seen
+            .tags
             .keys()
-            .filter(|key| !wanted.contains_key(*key))
-            .filter_map(|key| seen.tags.get_key_value(key).map(|(k, _)| k))
+            .filter(|key| {
+                !wanted.contains_key(*key) && (free.contains_key(*key) || *key == marks::NAMED)
+            })
             .collect();
         if !missing.is_empty() {
             let call = self

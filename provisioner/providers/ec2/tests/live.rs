@@ -340,6 +340,22 @@ async fn every_kind_is_made_once_read_back_and_removed() {
     )
     .await;
     compare(&object(&provider, &scope, "ec2.volume.data").await, &spec);
+    // A name that is no longer declared becomes the default one.
+    let subnet = object(&provider, &scope, "ec2.subnet.private").await;
+    let spec = json!({"vpc": vpc, "cidr": "10.7.2.0/24", "zone": "us-east-1a"});
+    ensure(
+        &provider,
+        &scope,
+        Action::Update,
+        "ec2.subnet.private",
+        spec.clone(),
+        Some(&subnet.id),
+    )
+    .await;
+    compare(
+        &object(&provider, &scope, "ec2.subnet.private").await,
+        &spec,
+    );
     let main = object(&provider, &scope, "ec2.vpc.main").await;
     let spec = json!({"cidr": "10.7.0.0/16", "dns_hostnames": false, "tags": {}});
     ensure(
