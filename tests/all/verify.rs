@@ -10,12 +10,18 @@ fn verify(file: &str, more: &[&str]) -> String {
 
 #[test]
 fn intact() {
-    insta::assert_snapshot!(verify("backups/chain_50k/natlangchain_20261123_032959_daily.json.gz", &[]));
+    insta::assert_snapshot!(verify(
+        "backups/chain_50k/natlangchain_20261123_032959_daily.json.gz",
+        &[]
+    ));
 }
 
 #[test]
 fn as_json() {
-    insta::assert_snapshot!(verify("backups/chain_10m/natlangchain_20261123_033004_weekly.json.gz", &["--format", "json"]));
+    insta::assert_snapshot!(verify(
+        "backups/chain_10m/natlangchain_20261123_033004_weekly.json.gz",
+        &["--format", "json"]
+    ));
 }
 
 #[test]
@@ -31,7 +37,10 @@ fn rejected() {
 #[test]
 fn a_witness_rejects_a_remined_suffix() {
     let head = "0b1f735c6d02021d012170d20390af4210b47dc5faa1da54579e8233f064476b";
-    insta::assert_snapshot!(verify("cases/content_remine_suffix.json", &["--head", head]));
+    insta::assert_snapshot!(verify(
+        "cases/content_remine_suffix.json",
+        &["--head", head]
+    ));
 }
 
 #[test]
