@@ -46,6 +46,9 @@ pub enum Error {
         /// Where they were looked for.
         cache: PathBuf,
     },
+    /// A test wants a server that is not installed.
+    #[error("{0}; install them once with `cargo run -p sandbox --example sandbox -- install`")]
+    NotInstalledForTests(Box<Error>),
     /// An installing command failed.
     #[error("installing {tool} failed: {command} {outcome}: {last}")]
     Install {

@@ -37,7 +37,6 @@ pub(crate) fn client(ca: Option<&str>) -> Result<Client> {
 pub(crate) struct Answer {
     pub what: String,
     pub status: StatusCode,
-    pub headers: reqwest::header::HeaderMap,
     pub body: Vec<u8>,
 }
 
@@ -82,7 +81,6 @@ pub(crate) async fn send(what: String, request: RequestBuilder) -> Result<Answer
     };
     let mut response = request.send().await.map_err(failed(&what))?;
     let status = response.status();
-    let headers = response.headers().clone();
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(failed(&what))? {
         if body.len() + chunk.len() > LIMIT {
@@ -94,12 +92,7 @@ pub(crate) async fn send(what: String, request: RequestBuilder) -> Result<Answer
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Answer {
-        what,
-        status,
-        headers,
-        body,
-    })
+    Ok(Answer { what, status, body })
 }
 
 /// A server with JSON in and out, and a token in a header.

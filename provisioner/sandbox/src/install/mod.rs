@@ -80,7 +80,7 @@ impl Installer {
             let pip =
                 python.then(|| scope.spawn(|| recipe::ensure(&self.tools, &PythonTools, observer)));
             for &tool in wanted {
-                if self.asset(tool).is_none() && !tool.from_pypi() {
+                if self.asset(tool).is_none() && !tool.is_from_pypi() {
                     recipe::ensure(&self.tools, &GoTool::new(tool, &self.tools), observer)?;
                 }
             }
@@ -110,7 +110,7 @@ impl Installer {
                 installed.programs.insert(tool, program);
                 continue;
             }
-            let program = if tool.from_pypi() {
+            let program = if tool.is_from_pypi() {
                 venv.as_deref()
                     .map(|dir| python_program(dir, tool))
                     .transpose()?
@@ -139,7 +139,7 @@ impl Installer {
     }
 
     fn python(&self, tool: Tool) -> bool {
-        tool.from_pypi() && self.asset(tool).is_none()
+        tool.is_from_pypi() && self.asset(tool).is_none()
     }
 
     fn asset(&self, tool: Tool) -> Option<PathBuf> {

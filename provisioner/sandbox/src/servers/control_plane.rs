@@ -209,6 +209,8 @@ impl Plan<'_> {
             .argument("--leader-elect=false")
             .option("--service-account-private-key-file", service_key)
             .option("--root-ca-file", &self.authority.path)
+            // Claims get volumes: empty folders that nothing is ever written to, since no container runs.
+            .argument("--enable-hostpath-provisioner=true")
             .argument("--profiling=false");
         process::start(self.served(launch, name, Port::ControllerManager)?).await
     }
@@ -290,7 +292,18 @@ async fn seed(api: &Api) -> Result<()> {
     for (name, zone) in NODES {
         create(api, "/api/v1/nodes", &node(name, zone)).await?;
     }
-    Ok(())
+    let class = json!({
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {
+            "name": "standard",
+            "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
+        },
+        "provisioner": "kubernetes.io/host-path",
+        "reclaimPolicy": "Delete",
+        "volumeBindingMode": "WaitForFirstConsumer",
+    });
+    create(api, "/apis/storage.k8s.io/v1/storageclasses", &class).await
 }
 
 /// Makes an object unless there is one of its name.

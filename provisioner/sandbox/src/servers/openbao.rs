@@ -35,9 +35,9 @@ path "sys/audit"           { capabilities = ["read", "sudo"] }
 
 /// What the first start gave out.
 #[derive(Serialize, Deserialize)]
-struct Keys {
-    root_token: String,
-    unseal_key: String,
+pub(crate) struct Keys {
+    pub root_token: String,
+    pub unseal_key: String,
 }
 
 /// A running OpenBao.

@@ -76,7 +76,15 @@ pub(crate) async fn start(
 
 /// It leaves its sockets in `/tmp` whatever its temporary folder is.
 pub(crate) fn remove_sockets(ports: &Ports) {
-    for (part, port) in [("filer", Port::WeedFiler), ("s3", Port::WeedS3)] {
+    for (part, port) in [
+        ("admin-grpc", Port::WeedAdminGrpc),
+        ("filer", Port::WeedFiler),
+        ("filer-grpc", Port::WeedFilerGrpc),
+        ("master-grpc", Port::WeedMasterGrpc),
+        ("s3", Port::WeedS3),
+        ("s3-grpc", Port::WeedS3Grpc),
+        ("volume-grpc", Port::WeedVolumeGrpc),
+    ] {
         let socket = format!("/tmp/seaweedfs-{part}-{}.sock", ports.of(port));
         // Left behind or not, nobody uses it.
         _ = std::fs::remove_file(socket);
@@ -94,7 +102,14 @@ fn identities(secrets: &Secrets) -> serde_json::Value {
         {
             "name": "backup-reader",
             "credentials": key(&secrets.reader),
-            "actions": [format!("Read:{SOURCE_BUCKET}"), format!("List:{SOURCE_BUCKET}")],
+            // Reading includes how long a backup is held under its lock.
+            "actions": [
+                format!("Read:{SOURCE_BUCKET}"),
+                format!("List:{SOURCE_BUCKET}"),
+                format!("GetObjectRetention:{SOURCE_BUCKET}"),
+                format!("GetObjectLegalHold:{SOURCE_BUCKET}"),
+                format!("GetBucketObjectLockConfiguration:{SOURCE_BUCKET}"),
+            ],
         },
     ]})
 }

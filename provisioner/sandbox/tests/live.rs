@@ -1,0 +1,388 @@
+//! The whole sandbox with its real servers: started, crashed, started again with everything it was told, stopped,
+//! emptied. Looked at with other clients than ours: kubectl, bao, and boto3 out of moto's own environment.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sandbox::{
+    Condition, Ended, Endpoints, Error, Folders, Installer, Launcher, Observer, PROFILE,
+    READER_PROFILE, Sandbox, Silent, Status, Tool, supervisor,
+};
+
+/// Set in the supervisor's environment: this very program is started again as the supervisor.
+const AS_SUPERVISOR: &str = "SANDBOX_TEST_SUPERVISE";
+
+/// Not a test by itself: what [`launcher`] starts. Run as a test it has nothing to do.
+#[test]
+fn supervise() {
+    if std::env::var_os(AS_SUPERVISOR).is_none() {
+        return;
+    }
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let [.., state, tools] = arguments.as_slice() else {
+        panic!("no folders");
+    };
+    supervisor::main(Folders {
+        state: state.into(),
+        tools: tools.into(),
+    })
+    .unwrap();
+}
+
+/// The folders come last and are taken for names of tests that do not exist.
+fn launcher() -> Launcher {
+    let program = std::env::current_exe().unwrap();
+    Launcher {
+        program: "/usr/bin/env".into(),
+        arguments: vec![
+            format!("{AS_SUPERVISOR}=1").into(),
+            program.into(),
+            "--nocapture".into(),
+            "--test-threads=2".into(),
+            "--exact".into(),
+            "supervise".into(),
+        ],
+    }
+}
+
+fn silent() -> Arc<dyn Observer> {
+    Arc::new(Silent)
+}
+
+struct Subject {
+    sandbox: Sandbox,
+    /// Deleted last.
+    dir: tempfile::TempDir,
+}
+
+impl Subject {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let folders = Folders {
+            state: dir.path().join("state"),
+            ..Folders::from_environment().unwrap()
+        };
+        Self {
+            sandbox: Sandbox::new(folders),
+            dir,
+        }
+    }
+
+    async fn up(&self) -> Endpoints {
+        self.sandbox.up(&launcher(), silent()).await.unwrap()
+    }
+
+    fn status(&self) -> Status {
+        self.sandbox.status().unwrap()
+    }
+}
+
+/// Whatever a failed test left running.
+impl Drop for Subject {
+    fn drop(&mut self) {
+        if let Some(pid) = self.sandbox.status().ok().and_then(|it| it.supervisor) {
+            kill(pid);
+        }
+    }
+}
+
+fn kill(pid: u32) {
+    assert!(run(Command::new("kill").args(["-KILL", &pid.to_string()])).is_ok());
+}
+
+fn alive(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    !stat.is_empty() && !stat.contains(") Z ")
+}
+
+async fn until(what: &str, mut is: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !is() {
+        assert!(Instant::now() < deadline, "{what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+fn run(command: &mut Command) -> Result<String, String> {
+    let output = command.output().unwrap();
+    if output.status.success() {
+        Ok(String::from_utf8(output.stdout).unwrap())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+}
+
+/// A shell with the exported variables and nothing else.
+fn shell(endpoints: &Endpoints, line: &str) -> Result<String, String> {
+    let exports: Vec<String> = endpoints
+        .env_exports()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let home = endpoints.programs.parent().unwrap();
+    run(Command::new("sh")
+        .env_clear()
+        .env("HOME", home)
+        .env("PATH", "/usr/bin:/bin")
+        .args(["-euc", &format!("{}\n{line}", exports.join("\n"))]))
+}
+
+/// boto3, with the profiles that the sandbox wrote.
+fn aws(endpoints: &Endpoints, profile: &str, code: &str) -> Result<String, String> {
+    let folders = Folders::from_environment().unwrap();
+    let installed = Installer::new(folders.tools).locate(&[Tool::Moto]).unwrap();
+    let python: PathBuf = installed.program(Tool::Moto).unwrap().into();
+    let code = format!(
+        "import boto3\nsession = boto3.Session(profile_name={profile:?})\n\
+         s3, ec2, sts = map(session.client, ('s3', 'ec2', 'sts'))\nbucket = 'natlangchain-backups'\n{code}"
+    );
+    run(Command::new(python)
+        .env_clear()
+        .env("AWS_CONFIG_FILE", &endpoints.aws_config_file)
+        .env(
+            "AWS_SHARED_CREDENTIALS_FILE",
+            &endpoints.aws_credentials_file,
+        )
+        .args(["-I", "-c", &code]))
+}
+
+fn nodes_are_ready(endpoints: &Endpoints) {
+    let line = "kubectl wait --for=condition=Ready node --all --timeout=30s";
+    let said = shell(endpoints, line).unwrap();
+    assert_eq!(said.lines().count(), 3, "{said}");
+}
+
+/// What is told to each server, to be found again later.
+fn tell(endpoints: &Endpoints) {
+    shell(endpoints, "bao kv put secret/told word=kept").unwrap();
+    shell(
+        endpoints,
+        "kubectl create configmap told --from-literal=word=kept",
+    )
+    .unwrap();
+    aws(
+        endpoints,
+        PROFILE,
+        "s3.create_bucket(Bucket='told'); s3.put_object(Bucket='told', Key='word', Body=b'kept')\n\
+         vpc = ec2.create_vpc(CidrBlock='10.77.0.0/16')['Vpc']['VpcId']\n\
+         ec2.create_subnet(VpcId=vpc, CidrBlock='10.77.1.0/24')",
+    )
+    .unwrap();
+}
+
+fn is_told(endpoints: &Endpoints) {
+    let said = shell(endpoints, "bao kv get -field=word secret/told").unwrap();
+    assert_eq!(said, "kept");
+    let line = "kubectl get configmap told -o 'jsonpath={.data.word}'";
+    assert_eq!(shell(endpoints, line).unwrap(), "kept");
+    let said = aws(
+        endpoints,
+        PROFILE,
+        "print(s3.get_object(Bucket='told', Key='word')['Body'].read().decode())\n\
+         subnets = ec2.describe_subnets(Filters=[dict(Name='cidr-block', Values=['10.77.1.0/24'])])['Subnets']\n\
+         print(len(subnets), ec2.describe_vpcs(VpcIds=[subnets[0]['VpcId']])['Vpcs'][0]['CidrBlock'])",
+    )
+    .unwrap();
+    assert_eq!(said, "kept\n1 10.77.0.0/16\n");
+}
+
+#[tokio::test]
+async fn the_sandbox_lives_dies_and_remembers() {
+    let subject = Subject::new();
+    assert_eq!(subject.status().condition, Condition::Down);
+
+    // Two at the same time get the same one.
+    let (first, second) = tokio::join!(subject.up(), subject.up());
+    assert_eq!(first, second);
+    let status = subject.status();
+    assert_eq!(status.condition, Condition::Up);
+    assert_eq!(status.servers.len(), 8);
+    assert_eq!(status.endpoints.as_ref(), Some(&first));
+
+    nodes_are_ready(&first);
+    shell(&first, "bao status").unwrap();
+    the_environment_may_do_its_work_only(&first);
+    backups_are_there_and_guarded(&first);
+    claims_get_volumes(&first);
+    files_are_private(subject.dir.path());
+    tell(&first);
+    is_told(&first);
+
+    // The supervisor is killed: so are all servers, by the kernel.
+    let supervisor = status.supervisor.unwrap();
+    kill(supervisor);
+    let pids: Vec<u32> = status.servers.iter().map(|server| server.pid).collect();
+    until("servers outlive their supervisor", || {
+        !pids.iter().any(|&pid| alive(pid))
+    })
+    .await;
+    assert_eq!(subject.status().condition, Condition::Crashed);
+    assert_eq!(subject.status().endpoints, None);
+
+    // Started again it is where it was.
+    let again = subject.up().await;
+    assert_eq!(again, first);
+    nodes_are_ready(&again);
+    is_told(&again);
+
+    // A server that ends stays ended, and is seen to be.
+    let moto = |status: Status| {
+        status
+            .servers
+            .into_iter()
+            .find(|it| it.name == "moto")
+            .unwrap()
+    };
+    kill(moto(subject.status()).pid);
+    until("moto's end is seen", || {
+        moto(subject.status()).ended.is_some()
+    })
+    .await;
+    assert_eq!(subject.status().condition, Condition::Degraded);
+    assert_eq!(moto(subject.status()).ended.as_deref(), Some("signal 9"));
+    let healed = subject.up().await;
+    assert_eq!(subject.status().condition, Condition::Up);
+    is_told(&healed);
+
+    let pids: Vec<u32> = subject.status().servers.iter().map(|it| it.pid).collect();
+    assert_eq!(
+        subject.sandbox.down(silent()).await.unwrap(),
+        Ended::Stopped
+    );
+    assert!(!pids.iter().any(|&pid| alive(pid)));
+    assert_eq!(subject.status().condition, Condition::Down);
+    assert_eq!(
+        subject.sandbox.down(silent()).await.unwrap(),
+        Ended::WasDown
+    );
+
+    let state = subject.dir.path().join("state");
+    subject.sandbox.reset(silent()).await.unwrap();
+    let mut left: Vec<_> = std::fs::read_dir(&state)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    left.sort();
+    assert_eq!(left, [".rebuild-sandbox", "control.lock"]);
+}
+
+fn the_environment_may_do_its_work_only(endpoints: &Endpoints) {
+    let denied = shell(endpoints, "bao policy list").unwrap_err();
+    assert!(denied.contains("403"), "{denied}");
+    let denied = shell(endpoints, "bao operator seal").unwrap_err();
+    assert!(denied.contains("403"), "{denied}");
+    shell(endpoints, "bao write -force sys/tools/random/32").unwrap();
+}
+
+fn backups_are_there_and_guarded(endpoints: &Endpoints) {
+    let code = "import datetime, json\n\
+        keys = [o['Key'] for o in s3.list_objects_v2(Bucket=bucket, Prefix='natlangchain/')['Contents']]\n\
+        fresh = sorted(k for k in keys if k.endswith('_daily.json.gz'))[-1]\n\
+        taken = datetime.datetime.strptime(fresh.split('/')[1][13:28], '%Y%m%d_%H%M%S')\n\
+        assert datetime.datetime.utcnow() - taken < datetime.timedelta(hours=12), fresh\n\
+        import hashlib\n\
+        body = s3.get_object(Bucket=bucket, Key=fresh)['Body'].read()\n\
+        meta = json.load(s3.get_object(Bucket=bucket, Key=fresh + '.meta.json')['Body'])\n\
+        assert hashlib.sha256(body).hexdigest() == meta['checksum_sha256']\n\
+        held = s3.get_object_retention(Bucket=bucket, Key=fresh)['Retention']\n\
+        print(len(keys), held['Mode'], s3.get_bucket_versioning(Bucket=bucket)['Status'])\n";
+    let said = aws(endpoints, READER_PROFILE, code).unwrap();
+    assert_eq!(said, "4 COMPLIANCE Enabled\n");
+    let denied = aws(
+        endpoints,
+        READER_PROFILE,
+        "s3.put_object(Bucket=bucket, Key='x', Body=b'')",
+    );
+    assert!(denied.unwrap_err().contains("AccessDenied"));
+    // Not even the owner deletes what is locked.
+    let code = "v = s3.list_object_versions(Bucket=bucket, Prefix='natlangchain/')['Versions'][0]\n\
+        s3.delete_object(Bucket=bucket, Key=v['Key'], VersionId=v['VersionId'])";
+    let denied = aws(endpoints, PROFILE, code).unwrap_err();
+    assert!(denied.contains("AccessDenied"), "{denied}");
+    let said = aws(
+        endpoints,
+        PROFILE,
+        "print(sts.get_caller_identity()['Account'])",
+    )
+    .unwrap();
+    assert_eq!(said.trim(), endpoints.account);
+}
+
+fn claims_get_volumes(endpoints: &Endpoints) {
+    let objects = r#"{"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "claim"},
+         "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}},
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "claimer"}, "spec": {
+          "containers": [{"name": "c", "image": "none", "volumeMounts": [{"name": "v", "mountPath": "/v"}]}],
+          "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "claim"}}]}}]}"#;
+    let line = format!(
+        "printf '%s' '{objects}' | kubectl apply -f - && kubectl wait --for=condition=Ready pod/claimer --timeout=30s\n\
+         kubectl delete pod/claimer pvc/claim && kubectl wait --for=delete pv --all --timeout=30s"
+    );
+    shell(endpoints, &line).unwrap();
+}
+
+/// Everything in the folder, but for the programs' own data, is closed to others; so is the folder itself.
+fn files_are_private(dir: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    let state = dir.join("state");
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&state), 0o700);
+    for name in [
+        "secrets.json",
+        "state.json",
+        "openbao/keys.json",
+        "openbao/token",
+        "ca/ca.key",
+        "aws/credentials",
+        "seaweedfs/s3.json",
+        "kubernetes/tokens.csv",
+        "kubernetes/rebuild-sandbox.kubeconfig",
+        "kubernetes/service-accounts.key",
+        "moto/state.pickle",
+    ] {
+        let path = state.join(name);
+        if name != "moto/state.pickle" || path.exists() {
+            assert_eq!(mode(&path), 0o600, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_folder_of_somebody_else_is_neither_used_nor_deleted() {
+    let subject = Subject::new();
+    let state = subject.dir.path().join("state");
+    std::fs::create_dir(&state).unwrap();
+    std::fs::write(state.join("precious"), "x").unwrap();
+    let error = subject.sandbox.up(&launcher(), silent()).await.unwrap_err();
+    assert!(matches!(error, Error::NotOurs { .. }), "{error}");
+    let error = subject.sandbox.reset(silent()).await.unwrap_err();
+    assert!(matches!(error, Error::NotOurs { .. }), "{error}");
+    let left = std::fs::read_dir(&state).unwrap().count();
+    assert_eq!(left, 1);
+}
+
+#[tokio::test]
+async fn a_start_that_fails_leaves_nothing_running_and_says_why() {
+    let subject = Subject::new();
+    let broken = Launcher {
+        program: "/bin/sh".into(),
+        arguments: vec!["-c".into(), "echo no luck >&2; exit 1".into()],
+    };
+    let error = subject.sandbox.up(&broken, silent()).await.unwrap_err();
+    assert!(error.to_string().contains("no luck"), "{error}");
+    assert_eq!(subject.status().supervisor, None);
+
+    // A damaged storage: OpenBao gives up, and nothing of the rest stays.
+    let state = subject.dir.path().join("state");
+    std::fs::create_dir_all(state.join("openbao/raft")).unwrap();
+    std::fs::write(state.join("openbao/raft/vault.db"), "not a database").unwrap();
+    let error = subject.sandbox.up(&launcher(), silent()).await.unwrap_err();
+    assert!(error.to_string().contains("openbao"), "{error}");
+    let status = subject.status();
+    assert_eq!(status.condition, Condition::Failed);
+    assert!(status.error.is_some());
+}
