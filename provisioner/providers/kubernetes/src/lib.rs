@@ -1,1 +1,10 @@
 //! Kubernetes objects by server-side apply, in waves, awaited.
+
+mod connect;
+mod error;
+pub mod kstatus;
+mod normal;
+mod provider;
+
+pub use connect::ConnectError;
+pub use provider::Kubernetes;
