@@ -14,14 +14,12 @@ pub struct Moto {
 impl Moto {
     /// Starts it; a machine without moto fails the test.
     pub async fn start() -> Self {
-        let home = std::env::var("HOME").expect("a home");
-        let program = std::env::var("REBUILD_MOTO")
-            .unwrap_or_else(|_| format!("{home}/.cache/rebuild/tools/python/bin/moto_server"));
+        let program = program();
         let mut child = Command::new("setpriv")
             .args([
                 "--pdeathsig",
                 "KILL",
-                &program,
+                program.to_str().expect("a UTF-8 path"),
                 "-H",
                 "127.0.0.1",
                 "-p",
@@ -68,4 +66,17 @@ impl Drop for Moto {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The server's program, installed where the sandbox has its own; what can't be installed fails the test.
+fn program() -> std::path::PathBuf {
+    use sandbox::{Folders, Installer, Silent, Tool};
+    let tools = Folders::from_environment().expect("a home").tools;
+    let installed = Installer::new(tools)
+        .install(&[Tool::Moto], &Silent)
+        .expect("the server can be installed");
+    installed
+        .program(Tool::Moto)
+        .expect("it was asked for")
+        .with_file_name("moto_server")
 }

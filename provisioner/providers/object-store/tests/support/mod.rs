@@ -27,9 +27,7 @@ fn ports(count: usize) -> Vec<u16> {
 impl Weed {
     /// Starts it; a machine without weed fails the test.
     pub async fn start() -> Self {
-        let home = std::env::var("HOME").expect("a home");
-        let program = std::env::var("REBUILD_WEED")
-            .unwrap_or_else(|_| format!("{home}/.cache/rebuild/tools/python/bin/weed"));
+        let program = program();
         let folder = tempfile::tempdir().expect("a folder");
         let dir = folder.path();
         std::fs::create_dir(dir.join("tmp")).expect("a folder");
@@ -38,7 +36,7 @@ impl Weed {
         command.args([
             "--pdeathsig",
             "KILL",
-            &program,
+            program.to_str().expect("a UTF-8 path"),
             "mini",
             "-ip=127.0.0.1",
             "-ip.bind=127.0.0.1",
@@ -109,4 +107,17 @@ impl Drop for Weed {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The server's program, installed where the sandbox has its own; what can't be installed fails the test.
+fn program() -> std::path::PathBuf {
+    use sandbox::{Folders, Installer, Silent, Tool};
+    let tools = Folders::from_environment().expect("a home").tools;
+    let installed = Installer::new(tools)
+        .install(&[Tool::SeaweedFs], &Silent)
+        .expect("the server can be installed");
+    installed
+        .program(Tool::SeaweedFs)
+        .expect("it was asked for")
+        .to_path_buf()
 }
