@@ -27,14 +27,11 @@ impl Drop for Server {
 }
 
 async fn server() -> Server {
-    let program = std::env::home_dir()
-        .unwrap()
-        .join(".cache/rebuild/tools/python/bin/bao");
-    assert!(
-        program.exists(),
-        "{} is missing: install the sandbox first",
-        program.display()
-    );
+    let tools = sandbox::Folders::from_environment().unwrap().tools;
+    let installed = sandbox::Installer::new(tools)
+        .install(&[sandbox::Tool::OpenBao], &sandbox::Silent)
+        .unwrap();
+    let program = installed.program(sandbox::Tool::OpenBao).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let port = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
