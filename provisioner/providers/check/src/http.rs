@@ -1,0 +1,175 @@
+//! `check.http`.
+
+use std::time::Duration;
+
+use executor::provider::{Error, ErrorKind, SecretSource};
+use planner::kinds::check::Http;
+use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Response};
+use secrecy::ExposeSecret;
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+/// Most of an answer that is read.
+const BODY: usize = 1 << 20;
+/// Longest wait for one answer.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Between two requests.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Most of a value that is shown.
+const SHOWN: usize = 120;
+
+/// A client that follows redirects within one host only: a header with a secret goes nowhere else.
+pub(crate) fn client() -> Result<Client, reqwest::Error> {
+    let policy = Policy::custom(|attempt| {
+        let first = attempt.previous().first();
+        let same = first.is_some_and(|first| first.origin() == attempt.url().origin());
+        if same && attempt.previous().len() < 5 {
+            attempt.follow()
+        } else {
+            attempt.stop()
+        }
+    });
+    Client::builder()
+        .redirect(policy)
+        .timeout(TIMEOUT)
+        .no_proxy()
+        .build()
+}
+
+/// Asks until the answer is what is wanted or the deadline is over; then says what was got.
+pub(crate) async fn check(
+    what: &str,
+    client: &Client,
+    http: &Http,
+    secrets: &dyn SecretSource,
+) -> Result<(), Error> {
+    let header = match &http.header {
+        Some(header) => {
+            let from = &header.from;
+            let value = secrets.read(&from.mount, &from.path, &from.field).await?;
+            let invalid = |why: &str| {
+                Error::new(
+                    ErrorKind::Invalid,
+                    what,
+                    format!("header `{}`: {why}", header.name),
+                )
+            };
+            let name = HeaderName::from_bytes(header.name.as_bytes())
+                .map_err(|_| invalid("it is no header name"))?;
+            let mut value = HeaderValue::from_str(value.expose_secret())
+                .map_err(|_| invalid("its value can't stand in a header"))?;
+            value.set_sensitive(true);
+            Some((name, value))
+        }
+        None => None,
+    };
+    let until = Instant::now() + Duration::from_secs(u64::from(http.deadline));
+    loop {
+        let mut request = client.get(&http.url);
+        if let Some((name, value)) = &header {
+            request = request.header(name, value);
+        }
+        let problem = match request.send().await {
+            Ok(answer) => match judge(answer, http).await {
+                Ok(()) => return Ok(()),
+                Err(problem) => problem,
+            },
+            Err(error) if error.is_builder() => {
+                return Err(Error::new(
+                    ErrorKind::Invalid,
+                    what,
+                    format!("`{}` is no address that can be asked", http.url),
+                ));
+            }
+            Err(error) => chain(&error.without_url()),
+        };
+        if Instant::now() >= until {
+            return Err(Error::new(
+                ErrorKind::Deadline,
+                what,
+                format!("{}: {problem}; tried for {} s", http.url, http.deadline),
+            ));
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}
+
+async fn judge(mut answer: Response, http: &Http) -> Result<(), String> {
+    let got = answer.status().as_u16();
+    if got != http.status {
+        return Err(format!("status is {got}, wanted {}", http.status));
+    }
+    if http.expect.is_empty() {
+        return Ok(());
+    }
+    let mut body = Vec::new();
+    while let Some(piece) = answer
+        .chunk()
+        .await
+        .map_err(|error| chain(&error.without_url()))?
+    {
+        body.extend_from_slice(&piece);
+        if body.len() > BODY {
+            return Err(format!("the answer is longer than {BODY} bytes"));
+        }
+    }
+    let value: Value =
+        serde_json::from_slice(&body).map_err(|error| format!("the answer is no JSON: {error}"))?;
+    for wanted in &http.expect {
+        let got = value.pointer(&wanted.pointer);
+        if !got.is_some_and(|got| same(got, &wanted.equals)) {
+            let got = got.map_or_else(
+                || "nothing".to_owned(),
+                |got| got.to_string().chars().take(SHOWN).collect(),
+            );
+            return Err(format!(
+                "`{}` is {got}, wanted {}",
+                wanted.pointer, wanted.equals
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Equal, with numbers by value: they keep the text they were written in.
+fn same(got: &Value, wanted: &Value) -> bool {
+    match (got, wanted) {
+        (Value::Number(got), Value::Number(wanted)) => {
+            got == wanted
+                || got
+                    .as_i64()
+                    .zip(wanted.as_i64())
+                    .is_some_and(|(a, b)| a == b)
+                || got
+                    .as_f64()
+                    .zip(wanted.as_f64())
+                    .is_some_and(|(a, b)| a == b)
+        }
+        (Value::Array(got), Value::Array(wanted)) => {
+            got.len() == wanted.len()
+                && got
+                    .iter()
+                    .zip(wanted)
+                    .all(|(got, wanted)| same(got, wanted))
+        }
+        (Value::Object(got), Value::Object(wanted)) => {
+            got.len() == wanted.len()
+                && got
+                    .iter()
+                    .all(|(name, got)| wanted.get(name).is_some_and(|wanted| same(got, wanted)))
+        }
+        _ => got == wanted,
+    }
+}
