@@ -391,6 +391,11 @@ impl Resource {
         self.set_annotations(&annotations);
     }
 
+    /// Says where the object was read from.
+    pub(crate) fn set_origin(&mut self, text: &str) {
+        self.put_annotation(annotation::ORIGIN, text);
+    }
+
     pub(crate) fn remove_annotation(&mut self, name: &str) {
         let mut annotations = self.annotations();
         annotations.remove(name);

@@ -45,3 +45,70 @@ fn double(text: &str) -> String {
 fn single(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
+
+/// A tree as the newer library writes it, in block form.
+pub(crate) fn block(node: &Node) -> String {
+    let mut out = String::new();
+    write_block(node, 0, &mut out);
+    out
+}
+
+fn write_block(node: &Node, indent: usize, out: &mut String) {
+    let pad = " ".repeat(indent);
+    match &node.data {
+        Data::Scalar(_) => out.push_str(&format!("{}\n", scalar(node))),
+        Data::Seq(items) if items.is_empty() || node.style == Style::Flow => out.push_str(&format!("{}\n", flow(node))),
+        Data::Map(entries) if entries.is_empty() || node.style == Style::Flow => out.push_str(&format!("{}\n", flow(node))),
+        Data::Seq(items) => {
+            for (at, item) in items.iter().enumerate() {
+                if at > 0 {
+                    out.push_str(&pad);
+                }
+                out.push_str("- ");
+                write_block(item, indent + 2, out);
+            }
+        }
+        Data::Map(entries) => {
+            for (at, entry) in entries.iter().enumerate() {
+                if at > 0 {
+                    out.push_str(&pad);
+                }
+                out.push_str(&scalar(&entry.key));
+                out.push(':');
+                write_value(&entry.value, indent, out);
+            }
+        }
+    }
+}
+
+fn write_value(node: &Node, indent: usize, out: &mut String) {
+    let nested = match &node.data {
+        Data::Scalar(text) => {
+            if node.style == Style::Literal || (node.style == Style::Plain && text.contains('\n')) {
+                out.push_str(if text.ends_with('\n') { " |\n" } else { " |-\n" });
+                for line in text.lines() {
+                    if !line.is_empty() {
+                        out.push_str(&" ".repeat(indent + 2));
+                    }
+                    out.push_str(line);
+                    out.push('\n');
+                }
+                return;
+            }
+            false
+        }
+        Data::Seq(items) => !items.is_empty() && node.style != Style::Flow,
+        Data::Map(entries) => !entries.is_empty() && node.style != Style::Flow,
+    };
+    if !nested {
+        if !(node.is_scalar() && node.text().is_empty() && node.is_null()) {
+            out.push(' ');
+        }
+        write_block(node, indent, out);
+        return;
+    }
+    out.push('\n');
+    let inner = if matches!(node.data, Data::Seq(_)) { indent } else { indent + 2 };
+    out.push_str(&" ".repeat(inner));
+    write_block(node, inner, out);
+}
