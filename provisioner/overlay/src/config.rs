@@ -85,10 +85,21 @@ pub(crate) struct TransformerConfig {
     pub(crate) replicas: Vec<FieldSpec>,
 }
 
-static DEFAULT: LazyLock<TransformerConfig> = LazyLock::new(|| {
+/// What applies without any configuration.
+pub(crate) static DEFAULT: LazyLock<TransformerConfig> = LazyLock::new(|| {
     let mut config = parse(include_str!("data/field-specs.txt"));
     config.sort();
     config
+});
+
+/// The defaults once merged into nothing. That is not the same: a narrower specification that sorts before a wider
+/// one of the same path hides it.
+pub(crate) static GATHERED_DEFAULT: LazyLock<TransformerConfig> = LazyLock::new(|| {
+    let mut config = TransformerConfig::default();
+    match config.merge(&DEFAULT) {
+        Ok(()) => config,
+        Err(_) => DEFAULT.clone(),
+    }
 });
 
 fn parse(text: &str) -> TransformerConfig {
@@ -121,11 +132,6 @@ fn parse(text: &str) -> TransformerConfig {
 }
 
 impl TransformerConfig {
-    /// What applies without any configuration.
-    pub(crate) fn defaults() -> TransformerConfig {
-        DEFAULT.clone()
-    }
-
     fn list(&mut self, section: &str) -> Option<&mut Vec<FieldSpec>> {
         Some(match section {
             "namePrefix" => &mut self.name_prefix,

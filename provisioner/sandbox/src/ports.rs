@@ -36,6 +36,7 @@ pub(crate) enum Port {
     ControllerManager,
     Scheduler,
     Kwok,
+    StandIn,
 }
 
 impl Port {
@@ -63,7 +64,14 @@ impl Port {
     ];
 
     pub(crate) fn all() -> Vec<Self> {
-        [Self::VAULT, Self::WEED, Self::MOTO, Self::CONTROL_PLANE].concat()
+        [
+            Self::VAULT,
+            Self::WEED,
+            Self::MOTO,
+            Self::CONTROL_PLANE,
+            &[Self::StandIn],
+        ]
+        .concat()
     }
 }
 

@@ -4,10 +4,11 @@ use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{
-    SignableBody, SignableRequest, SigningSettings, UriPathNormalizationMode, sign,
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
+    UriPathNormalizationMode, sign,
 };
 use aws_sigv4::sign::v4;
-use reqwest::{Client, Method};
+use reqwest::{Client, Method, RequestBuilder, Response};
 
 use crate::REGION;
 use crate::error::{Error, Result};
@@ -30,13 +31,42 @@ impl S3 {
         headers: &[(&str, &str)],
         body: Vec<u8>,
     ) -> Result<Answer> {
+        let what = format!("SeaweedFS: {method} {target}");
+        http::send(what, self.signed(method, target, headers, body)?).await
+    }
+
+    /// Begins to read an object of any size.
+    pub(crate) async fn open(&self, target: &str) -> Result<Response> {
+        let what = format!("SeaweedFS: GET {target}");
+        let request = self.signed(Method::GET, target, &[], Vec::new())?;
+        let response = request.send().await.map_err(|source| Error::Request {
+            what: what.clone(),
+            source: source.without_url(),
+        })?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        Err(Error::Answer {
+            what,
+            status: response.status().as_u16(),
+            body: String::new(),
+        })
+    }
+
+    fn signed(
+        &self,
+        method: Method,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Result<RequestBuilder> {
         let url = format!("{}{target}", self.endpoint);
         let identity =
             Credentials::new(&self.key.id, &self.key.secret, None, None, "sandbox").into();
         let mut settings = SigningSettings::default();
         settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
-        settings.percent_encoding_mode = aws_sigv4::http_request::PercentEncodingMode::Single;
-        settings.payload_checksum_kind = aws_sigv4::http_request::PayloadChecksumKind::XAmzSha256;
+        settings.percent_encoding_mode = PercentEncodingMode::Single;
+        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
         let unsigned = |error: &dyn std::fmt::Display| Error::Signing(error.to_string());
         let params = v4::SigningParams::builder()
             .identity(&identity)
@@ -57,7 +87,6 @@ impl S3 {
         let (instructions, _) = sign(signable, &params)
             .map_err(|error| unsigned(&error))?
             .into_parts();
-        let what = format!("SeaweedFS: {method} {target}");
         let mut request = self.client.request(method, &url).body(body);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -65,7 +94,7 @@ impl S3 {
         for (name, value) in instructions.headers() {
             request = request.header(name, value);
         }
-        http::send(what, request).await
+        Ok(request)
     }
 
     pub(crate) async fn get(&self, target: &str) -> Result<Answer> {

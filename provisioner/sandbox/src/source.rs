@@ -13,6 +13,9 @@ use crate::s3::S3;
 /// The bucket that holds the backups.
 pub const SOURCE_BUCKET: &str = "natlangchain-backups";
 
+/// The bucket for what is no generation's, a lock for example. It is there before anything is built.
+pub const CONTROL_BUCKET: &str = "rebuild-control";
+
 /// The backups of one chain lie together: a newer one must extend an older one.
 const PREFIX: &str = "natlangchain/";
 /// Backups of another, smaller chain, on which nothing depends.
@@ -92,6 +95,7 @@ const OTHERS: [Backup; 4] = [
 /// Makes the bucket and uploads what is missing. Does nothing that was done before, except that a fresh copy joins
 /// when the newest backup has become old.
 pub(crate) async fn ensure(s3: &S3, now: Timestamp) -> Result<()> {
+    create(s3, &format!("/{CONTROL_BUCKET}"), &[]).await?;
     bucket(s3).await?;
     for Backup {
         prefix,
@@ -116,15 +120,8 @@ pub(crate) async fn ensure(s3: &S3, now: Timestamp) -> Result<()> {
 
 async fn bucket(s3: &S3) -> Result<()> {
     let path = format!("/{SOURCE_BUCKET}");
-    let head = s3.call(Method::HEAD, &path, &[], Vec::new()).await?;
-    if head.status == 404 {
-        let lock = [("x-amz-bucket-object-lock-enabled", "true")];
-        s3.call(Method::PUT, &path, &lock, Vec::new())
-            .await?
-            .expect(&[409])?;
-    } else {
-        head.expect(&[])?;
-    }
+    let lock = [("x-amz-bucket-object-lock-enabled", "true")];
+    create(s3, &path, &lock).await?;
     // Again every time: a run may have ended between the bucket and its settings.
     for (target, body) in [("versioning", VERSIONING), ("object-lock", RETENTION)] {
         s3.call(
@@ -135,6 +132,19 @@ async fn bucket(s3: &S3) -> Result<()> {
         )
         .await?
         .expect(&[])?;
+    }
+    Ok(())
+}
+
+/// Makes a bucket unless it is there.
+async fn create(s3: &S3, path: &str, headers: &[(&str, &str)]) -> Result<()> {
+    let head = s3.call(Method::HEAD, path, &[], Vec::new()).await?;
+    if head.status == 404 {
+        s3.call(Method::PUT, path, headers, Vec::new())
+            .await?
+            .expect(&[409])?;
+    } else {
+        head.expect(&[])?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::endpoints::Endpoints;
 use crate::error::Result;
@@ -34,8 +34,15 @@ pub(crate) struct State {
     pub born: Option<u64>,
     pub started: Timestamp,
     pub servers: Vec<ServerRecord>,
+    /// `None` as well when the supervisor is of another version, whose endpoints mean something else.
+    #[serde(deserialize_with = "known")]
     pub endpoints: Option<Endpoints>,
     pub error: Option<String>,
+}
+
+fn known<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Endpoints>, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).unwrap_or_default())
 }
 
 /// A server as the supervisor knows it.
@@ -61,16 +68,20 @@ impl State {
     }
 }
 
-/// When a process was born, in clock ticks since the machine started; `None` when there is no such process, or it is
-/// dead and only not yet taken notice of (proc_pid_stat(5), fields 3 and 22).
+/// When a process was born, in clock ticks since the machine started; `None` when there is no such process, or when it
+/// is dead and only not yet taken notice of (`proc_pid_stat(5)`, fields 3, 20 and 22).
+///
+/// The first thread of a killed process may be a zombie while others still hold its files and ports: it lives until
+/// the last of them is gone.
 pub(crate) fn born(pid: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name, in brackets, may hold anything.
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_whitespace();
-    let alive = !matches!(fields.next()?, "Z" | "X" | "x");
-    let born = fields.nth(18)?.parse().ok()?;
-    alive.then_some(born)
+    let ended = matches!(fields.next()?, "Z" | "X" | "x");
+    let threads: u32 = fields.nth(16)?.parse().ok()?;
+    let born = fields.nth(1)?.parse().ok()?;
+    (!ended || threads > 1).then_some(born)
 }
 
 impl State {
@@ -97,7 +108,8 @@ pub enum Condition {
     Starting,
     /// Everything runs.
     Up,
-    /// The supervisor runs, and at least one server has ended. It is not started again before the next `up`.
+    /// The supervisor runs, and at least one server has ended, or the supervisor is of another version of this program.
+    /// The next `up` stops and starts everything; nothing else does.
     Degraded,
     /// Servers are being stopped.
     Stopping,
@@ -147,7 +159,9 @@ pub struct ServerStatus {
 
 /// What the sandbox can't show.
 pub(crate) const NOTES: &[&str] = &[
-    "kwok moves pods through their phases and runs no container: behind a Service there is nobody to answer",
+    "kwok moves pods through their phases and runs no container: behind a Service there is nobody to answer. A stand-in \
+     answers for the first user's service, marked by the header x-sandbox-standin, from what the rebuild left in the \
+     cluster and in the bucket",
     "moto has no latency, no throttling and no eventual consistency, ignores ClientToken, and creates on DryRun of \
      CreateVpc and CreateSubnet",
     "SeaweedFS has no PublicAccessBlock and no SSE-KMS",
@@ -186,7 +200,11 @@ impl Status {
             .collect();
         let condition = match (supervised, state.phase) {
             (true, Phase::Starting) => Condition::Starting,
-            (true, Phase::Ready) if servers.iter().all(|server| server.running) => Condition::Up,
+            (true, Phase::Ready)
+                if state.endpoints.is_some() && servers.iter().all(|server| server.running) =>
+            {
+                Condition::Up
+            }
             (true, Phase::Ready) => Condition::Degraded,
             (true, _) => Condition::Stopping,
             (false, Phase::Stopped) => Condition::Down,
@@ -209,6 +227,7 @@ impl Status {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn a_process_is_known_by_its_birth() {
@@ -229,12 +248,18 @@ mod tests {
             endpoints: None,
             error: None,
         };
+        // Of another version: its servers run, and can't be reached by this one.
+        let foreign = json!({"vault": 1});
+        let mut value = serde_json::to_value(record(Phase::Ready)).unwrap();
+        value["endpoints"] = foreign;
+        let state: State = serde_json::from_value(value).unwrap();
+        assert!(state.endpoints.is_none());
         let cases = [
             (None, false, Condition::Down),
             (None, true, Condition::Starting),
             (Some(Phase::Starting), true, Condition::Starting),
             (Some(Phase::Starting), false, Condition::Crashed),
-            (Some(Phase::Ready), true, Condition::Up),
+            (Some(Phase::Ready), true, Condition::Degraded),
             (Some(Phase::Ready), false, Condition::Crashed),
             (Some(Phase::Failed), false, Condition::Failed),
             (Some(Phase::Stopping), true, Condition::Stopping),

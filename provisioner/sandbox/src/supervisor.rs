@@ -25,7 +25,10 @@ use crate::s3::S3;
 use crate::secrets::Secrets;
 use crate::servers::{control_plane, moto, openbao, seaweedfs};
 use crate::state::{Phase, ServerRecord, State, born};
-use crate::{ACCOUNT, Endpoints, REGION, SOURCE_BUCKET, aws, background, files, http, source};
+use crate::{
+    ACCOUNT, CONTROL_BUCKET, Endpoints, REGION, SOURCE_BUCKET, aws, background, files, http,
+    source, standin,
+};
 
 /// How long a server may take to end by itself. SeaweedFS takes four seconds.
 const GRACE: Duration = Duration::from_secs(10);
@@ -221,6 +224,7 @@ struct Servers {
     objects: seaweedfs::SeaweedFs,
     aws: moto::Moto,
     cluster: control_plane::ControlPlane,
+    standin: standin::StandIn,
     ports: Ports,
 }
 
@@ -281,11 +285,20 @@ async fn start(folders: &Folders, layout: &Layout, record: &Arc<Record>) -> Resu
         Ok(server)
     });
     let (openbao, objects, aws, cluster) = tokio::try_join!(openbao, objects, aws, cluster)?;
+    let standin = {
+        let objects = S3 {
+            client: http::client(None)?,
+            endpoint: objects.endpoint.clone(),
+            key: secrets.environment.clone(),
+        };
+        standin::start(ports.of(Port::StandIn), cluster.api.clone(), objects).await?
+    };
     let servers = Servers {
         openbao,
         objects,
         aws,
         cluster,
+        standin,
         ports,
     };
     let endpoints = describe(&servers, &tools, layout, &authority, &secrets)?;
@@ -343,6 +356,7 @@ fn describe(
         objects: crate::Objects {
             endpoint: servers.objects.endpoint.clone(),
             source_bucket: SOURCE_BUCKET.to_owned(),
+            control_bucket: CONTROL_BUCKET.to_owned(),
         },
         aws: servers.aws.endpoint.clone(),
         account: ACCOUNT.to_owned(),
@@ -351,6 +365,7 @@ fn describe(
         aws_credentials_file,
         kube_server: servers.cluster.server.clone(),
         kubeconfig: servers.cluster.kubeconfig.clone(),
+        standin: servers.standin.url.clone(),
         programs,
     })
 }

@@ -7,6 +7,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
 use sandbox::{
     Condition, Ended, Endpoints, Error, Folders, Installer, Launcher, Observer, PROFILE,
     READER_PROFILE, Sandbox, Silent, Status, Tool, supervisor,
@@ -207,6 +209,7 @@ async fn the_sandbox_lives_dies_and_remembers() {
     the_environment_may_do_its_work_only(&first);
     backups_are_there_and_guarded(&first);
     claims_get_volumes(&first);
+    the_stand_in_tells_the_truth(&first).await;
     files_are_private(subject.dir.path());
     tell(&first);
     is_told(&first);
@@ -323,6 +326,99 @@ fn claims_get_volumes(endpoints: &Endpoints) {
          kubectl delete pod/claimer pvc/claim && kubectl wait --for=delete pv --all --timeout=30s"
     );
     shell(endpoints, &line).unwrap();
+}
+
+/// Status, whether it says that it is a stand-in, and the body.
+async fn ask(endpoints: &Endpoints, path: &str, key: Option<&str>) -> (u16, Value) {
+    let mut request = reqwest::Client::new().get(format!("{}{path}", endpoints.standin));
+    if let Some(key) = key {
+        request = request.header("x-api-key", key);
+    }
+    let response = request.send().await.unwrap();
+    assert_eq!(response.headers()["x-sandbox-standin"], "true");
+    let status = response.status().as_u16();
+    (status, response.json().await.unwrap())
+}
+
+async fn the_stand_in_tells_the_truth(endpoints: &Endpoints) {
+    let (status, _) = ask(endpoints, "/health", None).await;
+    assert_eq!(status, 200);
+    for path in ["/health/ready", "/validate/chain", "/block/latest"] {
+        let (status, body) = ask(endpoints, path, Some("key")).await;
+        assert_eq!(
+            (status, &body["error"]),
+            (503, &json!("no rebuild has made a namespace yet"))
+        );
+    }
+    let objects = r#"{"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "v1", "kind": "Namespace",
+         "metadata": {"name": "gen", "labels": {"rebuild.dev/environment": "sandbox"}}},
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "rebuild-seed", "namespace": "gen"},
+         "data": {"bucket": "seeded", "key": "natlangchain/chain.json"}},
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "natlangchain-secrets", "namespace": "gen"},
+         "stringData": {"NATLANGCHAIN_API_KEY": "the key",
+                        "NATLANGCHAIN_ENCRYPTION_KEY": "correct-horse-battery-staple-2026"}}]}"#;
+    shell(
+        endpoints,
+        &format!("printf '%s' '{objects}' | kubectl apply -f -"),
+    )
+    .unwrap();
+    let (status, body) = ask(endpoints, "/health/ready", None).await;
+    assert_eq!(
+        (status, &body["error"]),
+        (503, &json!("no pod of namespace gen is ready"))
+    );
+    let line = "kubectl -n gen create deployment api --image=none && kubectl -n gen rollout status deployment/api";
+    shell(endpoints, line).unwrap();
+    assert_eq!(ask(endpoints, "/validate/chain", None).await.0, 401);
+    assert_eq!(
+        ask(endpoints, "/validate/chain", Some("a key")).await.0,
+        403
+    );
+    let (status, body) = ask(endpoints, "/validate/chain", Some("the key")).await;
+    assert_eq!(status, 503, "there is no object yet: {body}");
+
+    let put = |file: &str| {
+        let fixtures =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/natlangchain");
+        let code = format!(
+            "s3.put_object(Bucket='seeded', Key='natlangchain/chain.json', Body=open({:?}, 'rb'))",
+            fixtures.join(file)
+        );
+        aws(endpoints, PROFILE, &code).unwrap();
+    };
+    aws(endpoints, PROFILE, "s3.create_bucket(Bucket='seeded')").unwrap();
+    put("formats/chain_50k.encgz");
+    assert_eq!(ask(endpoints, "/health/ready", None).await.0, 200);
+    let (status, body) = ask(endpoints, "/validate/chain", Some("the key")).await;
+    assert_eq!(
+        (status, &body["valid"], &body["blocks"]),
+        (200, &json!(true), &json!(7)),
+        "{body}"
+    );
+    let (_, body) = ask(endpoints, "/namespaces/gen/block/latest", Some("the key")).await;
+    let head = "0b1f735c6d02021d012170d20390af4210b47dc5faa1da54579e8233f064476b";
+    assert_eq!(body["block"], json!({"hash": head, "index": 6}));
+    assert_eq!(
+        ask(endpoints, "/namespaces/default/health/ready", None)
+            .await
+            .0,
+        503
+    );
+
+    // Another object: another answer. This one is in the clear, as no rebuild leaves it.
+    put("chain_50k.json");
+    let (status, body) = ask(endpoints, "/validate/chain", Some("the key")).await;
+    assert_eq!(status, 503, "{body}");
+    // A rotated key works at once, and the former one no more.
+    put("formats/chain_50k.enc");
+    let line = r#"kubectl -n gen patch secret natlangchain-secrets -p '{"stringData": {"NATLANGCHAIN_API_KEY": "new"}}'"#;
+    shell(endpoints, line).unwrap();
+    assert_eq!(
+        ask(endpoints, "/validate/chain", Some("the key")).await.0,
+        403
+    );
+    assert_eq!(ask(endpoints, "/validate/chain", Some("new")).await.0, 200);
 }
 
 /// Everything in the folder, but for the programs' own data, is closed to others; so is the folder itself.

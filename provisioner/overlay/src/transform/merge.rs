@@ -22,10 +22,6 @@ pub(crate) fn merge(node: &mut Node, patch: &Node, schema: &Schema) -> Result<bo
             *node = patch;
             Ok(true)
         }
-        Outcome::Fresh(fresh) => {
-            *node = fresh;
-            Ok(true)
-        }
         Outcome::Nothing => Ok(false),
     }
 }
@@ -36,8 +32,6 @@ enum Outcome {
     Dest,
     /// The second, changed in place.
     Patch,
-    /// Another.
-    Fresh(Node),
     /// None.
     Nothing,
 }
@@ -140,7 +134,7 @@ impl<'s> Merge<'s> {
     }
 
     fn walk_map(&self, dest: Option<&mut Node>, patch: Option<&mut Node>, place: Option<Place<'s>>) -> Result<Outcome> {
-        let Some(dest) = dest.filter(|d| !d.is_null()).map_or_else(|| None, Some) else {
+        let Some(dest) = dest.filter(|d| !d.is_null()) else {
             return self.add_map(patch, place);
         };
         let Some(patch) = patch else {
@@ -218,7 +212,6 @@ impl<'s> Merge<'s> {
                     let value = over.map(|node| std::mem::replace(node, Node::tagged_scalar("", Tag::Null)));
                     dest.set_styled(&name, value, style);
                 }
-                Outcome::Fresh(node) => dest.set_styled(&name, Some(node), style),
                 Outcome::Nothing => {
                     dest.remove(&name);
                 }
@@ -356,10 +349,6 @@ impl<'s> Merge<'s> {
             Outcome::Dest => under,
             Outcome::Patch => over,
             Outcome::Nothing => None,
-            Outcome::Fresh(node) => {
-                pool.nodes.push(node);
-                Some(pool.nodes.len() - 1)
-            }
         })
     }
 

@@ -236,11 +236,6 @@ impl Node {
         }
     }
 
-    /// Follows keys through mappings.
-    pub(crate) fn at(&self, path: &[&str]) -> Option<&Node> {
-        path.iter().try_fold(self, |node, key| node.get(key))
-    }
-
     /// Removes the first entry with this key.
     pub(crate) fn remove(&mut self, key: &str) -> Option<Node> {
         match &mut self.data {

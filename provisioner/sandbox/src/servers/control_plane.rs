@@ -37,12 +37,13 @@ const HOSTS: [&str; 6] = [
 ];
 
 /// A running control plane.
-#[derive(Debug)]
 pub(crate) struct ControlPlane {
     /// In the order they were started.
     pub(crate) processes: Vec<Process>,
     pub(crate) server: String,
     pub(crate) kubeconfig: PathBuf,
+    /// Speaks as the user in `system:masters`.
+    pub(crate) api: Api,
 }
 
 /// What all parts need.
@@ -119,6 +120,7 @@ pub(crate) async fn start(
         processes: vec![etcd, api_server, controllers, scheduler, kwok],
         server: plan.server,
         kubeconfig,
+        api,
     })
 }
 

@@ -1,0 +1,107 @@
+//! The overlay's objects as resources, in the generation's namespace.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use overlay::{DiskTree, FileTree, Object, Options, Place, TreeError, Value};
+use planner::{Address, Resource};
+use serde_json::json;
+
+use crate::failure::Failure;
+
+/// A folder that is nowhere on disk: its kustomization wraps the overlay and names the namespace.
+const WRAPPER: &str = ".rebuild-namespace";
+
+/// The project's tree with one more kustomization in it.
+struct Wrapped {
+    disk: DiskTree,
+    folder: String,
+    kustomization: String,
+}
+
+impl FileTree for Wrapped {
+    fn find(&self, path: &str) -> Result<Place, TreeError> {
+        if path == self.folder {
+            return Ok(Place::Directory(path.to_owned()));
+        }
+        if path == format!("{}/kustomization.yaml", self.folder) {
+            return Ok(Place::File(path.to_owned()));
+        }
+        self.disk.find(path)
+    }
+
+    fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, TreeError> {
+        if path == format!("{}/kustomization.yaml", self.folder) {
+            return Ok(self.kustomization.clone().into_bytes());
+        }
+        self.disk.read(path, limit)
+    }
+}
+
+/// Renders the overlay into a namespace: its objects, and the digest of every file that was read.
+pub fn objects(root: &Path, path: &str, namespace: &str) -> Result<(Vec<Resource>, BTreeMap<String, String>), Failure> {
+    let (rendered, boundary) = render(root, path, Some(namespace))?;
+    let mut resources = Vec::new();
+    for object in &rendered.objects {
+        resources.push(resource(object)?);
+    }
+    let files = rendered
+        .inputs
+        .iter()
+        .filter(|input| !input.path.contains(WRAPPER))
+        .map(|input| (input.path.trim_start_matches(&boundary).trim_start_matches('/').to_owned(), input.sha256.clone()))
+        .collect();
+    Ok((resources, files))
+}
+
+/// The group-kinds that the overlay speaks of.
+pub fn kinds(root: &Path, path: &str) -> Result<BTreeSet<String>, Failure> {
+    Ok(render(root, path, None)?.0.objects.iter().map(group_kind).collect())
+}
+
+fn render(root: &Path, path: &str, namespace: Option<&str>) -> Result<(overlay::Rendered, String), Failure> {
+    let failed = |error: &dyn std::error::Error| Failure::of(format!("the overlay `{path}` can't be rendered"), error).hint("correct the file named");
+    let disk = DiskTree::new(root).map_err(|error| failed(&error))?;
+    let boundary = disk.boundary().to_owned();
+    let target = format!("{boundary}/{path}");
+    let rendered = match namespace {
+        None => overlay::render(&disk, &target, &Options::default()),
+        Some(namespace) => {
+            let folder = format!("{boundary}/{WRAPPER}");
+            let kustomization = json!({ "resources": [format!("../{path}")], "namespace": namespace }).to_string();
+            let wrapped = Wrapped { disk, folder: folder.clone(), kustomization };
+            overlay::render(&wrapped, &folder, &Options::default())
+        }
+    };
+    Ok((rendered.map_err(|error| failed(&error))?, boundary))
+}
+
+fn group_kind(object: &Object) -> String {
+    match object.api_version.split_once('/') {
+        Some((group, _)) => format!("{group}/{}", object.kind),
+        None => object.kind.clone(),
+    }
+}
+
+fn resource(object: &Object) -> Result<Resource, Failure> {
+    let name = match &object.namespace {
+        Some(namespace) => format!("{namespace}/{}", object.name),
+        None => object.name.clone(),
+    };
+    let address = Address::new("kubernetes", &group_kind(object), &name)
+        .map_err(|error| Failure::of("an object of the overlay has no address", &error))?;
+    Ok(Resource { address, spec: json!({ "object": json(&object.value) }), depends_on: BTreeSet::new(), origin: None })
+}
+
+fn json(value: &Value) -> serde_json::Value {
+    match value {
+        Value::Null => serde_json::Value::Null,
+        Value::Bool(value) => json!(value),
+        Value::Int(value) => json!(value),
+        Value::Uint(value) => json!(value),
+        Value::Float(value) => json!(value),
+        Value::String(value) => json!(value),
+        Value::List(items) => items.iter().map(json).collect(),
+        Value::Map(entries) => serde_json::Value::Object(entries.iter().map(|(key, value)| (key.clone(), json(value))).collect()),
+    }
+}
