@@ -2,15 +2,27 @@
 //!
 //! Nothing below this crate prints or gives advice; nothing in this crate decides what a rebuild is.
 
-#[expect(dead_code, reason = "the commands that plan and apply are not part of this version yet")]
+#[expect(
+    dead_code,
+    reason = "the commands that plan and apply are not part of this version yet"
+)]
 mod args;
 mod commands;
 mod exit;
-#[expect(dead_code, reason = "the commands that plan and apply are not part of this version yet")]
+#[expect(
+    dead_code,
+    reason = "the commands that plan and apply are not part of this version yet"
+)]
 mod failure;
-#[expect(dead_code, reason = "the commands that plan and apply are not part of this version yet")]
+#[expect(
+    dead_code,
+    reason = "the commands that plan and apply are not part of this version yet"
+)]
 mod paths;
-#[expect(dead_code, reason = "the commands that plan and apply are not part of this version yet")]
+#[expect(
+    dead_code,
+    reason = "the commands that plan and apply are not part of this version yet"
+)]
 mod printer;
 
 use std::process::ExitCode;

@@ -17,7 +17,11 @@ pub(crate) struct FieldSpec {
 
 impl FieldSpec {
     pub(crate) fn new(path: &str, create: bool) -> FieldSpec {
-        FieldSpec { gvk: Gvk::default(), path: path.to_owned(), create }
+        FieldSpec {
+            gvk: Gvk::default(),
+            path: path.to_owned(),
+            create,
+        }
     }
 }
 
@@ -27,9 +31,17 @@ impl Decode for FieldSpec {
     }
 
     fn decode(value: &Value, at: &At<'_>) -> Result<FieldSpec> {
-        let fields = at.fields(value, "FieldSpec", &["group", "version", "kind", "path", "create"])?;
+        let fields = at.fields(
+            value,
+            "FieldSpec",
+            &["group", "version", "kind", "path", "create"],
+        )?;
         Ok(FieldSpec {
-            gvk: Gvk { group: fields.get("group")?, version: fields.get("version")?, kind: fields.get("kind")? },
+            gvk: Gvk {
+                group: fields.get("group")?,
+                version: fields.get("version")?,
+                kind: fields.get("kind")?,
+            },
             path: fields.get("path")?,
             create: fields.get("create")?,
         })
@@ -39,8 +51,13 @@ impl Decode for FieldSpec {
 /// Adds `more` to `specs`, leaving out what is there. A path that is there with another `create` is a conflict.
 pub(crate) fn merge_specs(specs: &mut Vec<FieldSpec>, more: &[FieldSpec]) -> Result<()> {
     for spec in more {
-        match specs.iter().find(|known| known.gvk.is_selected(&spec.gvk) && known.path == spec.path) {
-            Some(known) if known.create != spec.create => return Err(Error::invalid("conflicting fieldspecs")),
+        match specs
+            .iter()
+            .find(|known| known.gvk.is_selected(&spec.gvk) && known.path == spec.path)
+        {
+            Some(known) if known.create != spec.create => {
+                return Err(Error::invalid("conflicting fieldspecs"));
+            }
             Some(_) => {}
             None => specs.push(spec.clone()),
         }
@@ -61,9 +78,17 @@ impl Decode for NameReference {
     }
 
     fn decode(value: &Value, at: &At<'_>) -> Result<NameReference> {
-        let fields = at.fields(value, "NameBackReferences", &["group", "version", "kind", "fieldSpecs"])?;
+        let fields = at.fields(
+            value,
+            "NameBackReferences",
+            &["group", "version", "kind", "fieldSpecs"],
+        )?;
         Ok(NameReference {
-            target: Gvk { group: fields.get("group")?, version: fields.get("version")?, kind: fields.get("kind")? },
+            target: Gvk {
+                group: fields.get("group")?,
+                version: fields.get("version")?,
+                kind: fields.get("kind")?,
+            },
             referrers: fields.get("fieldSpecs")?,
         })
     }
@@ -105,17 +130,35 @@ pub(crate) static GATHERED_DEFAULT: LazyLock<TransformerConfig> = LazyLock::new(
 fn parse(text: &str) -> TransformerConfig {
     let mut config = TransformerConfig::default();
     let mut section = "";
-    let part = |word: &str| if word == "-" { String::new() } else { word.to_owned() };
+    let part = |word: &str| {
+        if word == "-" {
+            String::new()
+        } else {
+            word.to_owned()
+        }
+    };
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         match line.split(' ').collect::<Vec<_>>().as_slice() {
             ["section", name] => section = name,
             ["target", group, version, kind] => config.name_reference.push(NameReference {
-                target: Gvk { group: part(group), version: part(version), kind: part(kind) },
+                target: Gvk {
+                    group: part(group),
+                    version: part(version),
+                    kind: part(kind),
+                },
                 referrers: Vec::new(),
             }),
             [group, version, kind, create, path] => {
-                let gvk = Gvk { group: part(group), version: part(version), kind: part(kind) };
-                let spec = FieldSpec { gvk, path: (*path).to_owned(), create: *create == "+" };
+                let gvk = Gvk {
+                    group: part(group),
+                    version: part(version),
+                    kind: part(kind),
+                };
+                let spec = FieldSpec {
+                    gvk,
+                    path: (*path).to_owned(),
+                    create: *create == "+",
+                };
                 let list = if section == "nameReference" {
                     config.name_reference.last_mut().map(|r| &mut r.referrers)
                 } else {
@@ -150,15 +193,31 @@ impl TransformerConfig {
 
     /// Reads a file of `configurations`.
     pub(crate) fn read(content: &[u8]) -> Result<TransformerConfig> {
-        let value = crate::decode::document(content).map_err(|e| e.into_error().context("error converting YAML to JSON"))?.unwrap_or(Value::Null);
+        let value = crate::decode::document(content)
+            .map_err(|e| e.into_error().context("error converting YAML to JSON"))?
+            .unwrap_or(Value::Null);
         let known = [
-            "namePrefix", "nameSuffix", "namespace", "commonLabels", "labels", "templateLabels", "commonAnnotations", "nameReference",
-            "varReference", "images", "replicas",
+            "namePrefix",
+            "nameSuffix",
+            "namespace",
+            "commonLabels",
+            "labels",
+            "templateLabels",
+            "commonAnnotations",
+            "nameReference",
+            "varReference",
+            "images",
+            "replicas",
         ];
         let wrap = |e: Error| e.context("error unmarshaling JSON: while decoding JSON");
         let fields = At::top(Mode::StrictNames, "TransformerConfig");
-        let fields = fields.fields(&value, "TransformerConfig", &known).map_err(wrap)?;
-        let mut config = TransformerConfig { name_reference: fields.get("nameReference").map_err(wrap)?, ..TransformerConfig::default() };
+        let fields = fields
+            .fields(&value, "TransformerConfig", &known)
+            .map_err(wrap)?;
+        let mut config = TransformerConfig {
+            name_reference: fields.get("nameReference").map_err(wrap)?,
+            ..TransformerConfig::default()
+        };
         for section in known {
             if let Some(list) = config.list(section) {
                 *list = fields.get(section).map_err(wrap)?;
@@ -185,11 +244,13 @@ impl TransformerConfig {
         ] {
             let more = other.list(section).map(std::mem::take).unwrap_or_default();
             if let Some(list) = self.list(section) {
-                merge_specs(list, &more).map_err(|e| e.context(format!("failed to merge {name} fieldSpec")))?;
+                merge_specs(list, &more)
+                    .map_err(|e| e.context(format!("failed to merge {name} fieldSpec")))?;
             }
         }
         for reference in &other.name_reference {
-            self.add_name_reference(reference).map_err(|e| e.context("failed to merge NameReference fieldSpec"))?;
+            self.add_name_reference(reference)
+                .map_err(|e| e.context("failed to merge NameReference fieldSpec"))?;
         }
         self.sort();
         Ok(())
@@ -198,7 +259,11 @@ impl TransformerConfig {
     /// Adds places where objects of a kind are named.
     pub(crate) fn add_name_reference(&mut self, reference: &NameReference) -> Result<()> {
         let mut found = false;
-        for known in self.name_reference.iter_mut().filter(|known| known.target == reference.target) {
+        for known in self
+            .name_reference
+            .iter_mut()
+            .filter(|known| known.target == reference.target)
+        {
             merge_specs(&mut known.referrers, &reference.referrers)?;
             found = true;
         }
@@ -210,13 +275,22 @@ impl TransformerConfig {
 
     fn sort(&mut self) {
         for section in [
-            "namePrefix", "nameSuffix", "namespace", "commonLabels", "labels", "templateLabels", "commonAnnotations", "varReference", "images",
+            "namePrefix",
+            "nameSuffix",
+            "namespace",
+            "commonLabels",
+            "labels",
+            "templateLabels",
+            "commonAnnotations",
+            "varReference",
+            "images",
             "replicas",
         ] {
             if let Some(list) = self.list(section) {
                 list.sort_by_cached_key(|spec| spec.gvk.sort_key());
             }
         }
-        self.name_reference.sort_by_cached_key(|reference| reference.target.sort_key());
+        self.name_reference
+            .sort_by_cached_key(|reference| reference.target.sort_key());
     }
 }

@@ -14,19 +14,33 @@ pub(crate) fn config(loader: &Loader<'_>, paths: &[String]) -> Result<Transforme
     let mut config = TransformerConfig::default();
     for path in paths {
         let content = loader.load(path)?;
-        let failed = |e: Error| e.in_file(path).context(format!("unable to parse open API definition from '{path}'"));
-        let value = crate::decode::document(&content).map_err(|e| failed(e.into_error()))?.unwrap_or(Value::Null);
+        let failed = |e: Error| {
+            e.in_file(path)
+                .context(format!("unable to parse open API definition from '{path}'"))
+        };
+        let value = crate::decode::document(&content)
+            .map_err(|e| failed(e.into_error()))?
+            .unwrap_or(Value::Null);
         let Value::Map(types) = &value else { continue };
         let mut types: Vec<&(String, Value)> = types.iter().collect();
         types.sort_by(|a, b| a.0.cmp(&b.0));
         for (name, definition) in types {
             let properties = properties(definition);
-            if !["kind", "apiVersion", "metadata"].iter().all(|field| properties.iter().any(|(key, _)| key == field)) {
+            if !["kind", "apiVersion", "metadata"]
+                .iter()
+                .all(|field| properties.iter().any(|(key, _)| key == field))
+            {
                 continue;
             }
             let kind = name.rsplit('.').next().unwrap_or(name);
             let mut found = TransformerConfig::default();
-            let walk = Walk { types: &value, gvk: Gvk { kind: kind.to_owned(), ..Gvk::default() } };
+            let walk = Walk {
+                types: &value,
+                gvk: Gvk {
+                    kind: kind.to_owned(),
+                    ..Gvk::default()
+                },
+            };
             walk.visit(name, &mut Vec::new(), &mut found)?;
             config.merge(&found)?;
         }
@@ -35,7 +49,9 @@ pub(crate) fn config(loader: &Loader<'_>, paths: &[String]) -> Result<Transforme
 }
 
 fn properties(definition: &Value) -> &[(String, Value)] {
-    let schema = definition.get("Schema").or_else(|| definition.get("schema"));
+    let schema = definition
+        .get("Schema")
+        .or_else(|| definition.get("schema"));
     match schema.and_then(|s| s.get("properties")) {
         Some(Value::Map(entries)) => entries,
         _ => &[],
@@ -48,11 +64,21 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn visit(&self, name: &str, path: &mut Vec<String>, found: &mut TransformerConfig) -> Result<()> {
+    fn visit(
+        &self,
+        name: &str,
+        path: &mut Vec<String>,
+        found: &mut TransformerConfig,
+    ) -> Result<()> {
         if path.len() > DEPTH {
-            return Err(Error::invalid(format!("definitions refer to each other more than {DEPTH} deep at '{}'", path.join("/"))));
+            return Err(Error::invalid(format!(
+                "definitions refer to each other more than {DEPTH} deep at '{}'",
+                path.join("/")
+            )));
         }
-        let Some(definition) = self.types.get(name) else { return Ok(()) };
+        let Some(definition) = self.types.get(name) else {
+            return Ok(());
+        };
         let mut all: Vec<&(String, Value)> = properties(definition).iter().collect();
         all.sort_by(|a, b| a.0.cmp(&b.0));
         for (field, property) in all {
@@ -67,10 +93,21 @@ impl Walk<'_> {
             if extension("x-kubernetes-identity").is_some() {
                 merge_specs(&mut found.name_prefix, &[self.spec(path)])?;
             }
-            if let (Some(version), Some(kind)) = (extension("x-kubernetes-object-ref-api-version"), extension("x-kubernetes-object-ref-kind")) {
-                path.push(extension("x-kubernetes-object-ref-name-key").unwrap_or("name").to_owned());
+            if let (Some(version), Some(kind)) = (
+                extension("x-kubernetes-object-ref-api-version"),
+                extension("x-kubernetes-object-ref-kind"),
+            ) {
+                path.push(
+                    extension("x-kubernetes-object-ref-name-key")
+                        .unwrap_or("name")
+                        .to_owned(),
+                );
                 let reference = NameReference {
-                    target: Gvk { group: String::new(), version: version.to_owned(), kind: kind.to_owned() },
+                    target: Gvk {
+                        group: String::new(),
+                        version: version.to_owned(),
+                        kind: kind.to_owned(),
+                    },
                     referrers: vec![self.spec(path)],
                 };
                 path.pop();
@@ -85,6 +122,10 @@ impl Walk<'_> {
     }
 
     fn spec(&self, path: &[String]) -> FieldSpec {
-        FieldSpec { gvk: self.gvk.clone(), path: path.join("/"), create: false }
+        FieldSpec {
+            gvk: self.gvk.clone(),
+            path: path.join("/"),
+            create: false,
+        }
     }
 }

@@ -23,7 +23,9 @@ pub(crate) fn document(text: &[u8]) -> std::result::Result<Option<Value>, Decode
     match first_document(text, Dialect::Legacy, Limits::default()) {
         Err(syntax) => Err(DecodeError::Syntax(syntax)),
         Ok(None) => Ok(None),
-        Ok(Some(node)) => crate::value::of_document(&node).map(Some).map_err(|e| DecodeError::Value(e.0)),
+        Ok(Some(node)) => crate::value::of_document(&node)
+            .map(Some)
+            .map_err(|e| DecodeError::Value(e.0)),
     }
 }
 
@@ -59,7 +61,11 @@ pub(crate) struct At<'a> {
 
 impl<'a> At<'a> {
     pub(crate) fn top(mode: Mode, owner: &'a str) -> At<'a> {
-        At { mode, owner, path: String::new() }
+        At {
+            mode,
+            owner,
+            path: String::new(),
+        }
     }
 
     fn mismatch<T: Decode>(&self, value: &Value) -> Error {
@@ -72,28 +78,51 @@ impl<'a> At<'a> {
             Value::Int(v) if T::type_name() == "int" => format!("number {v}"),
             other => other.kind_name().to_owned(),
         };
-        Error::invalid(format!("json: cannot unmarshal {shown} into {target} of type {}", T::type_name()))
+        Error::invalid(format!(
+            "json: cannot unmarshal {shown} into {target} of type {}",
+            T::type_name()
+        ))
     }
 
     /// The fields of a mapping; nothing but the named ones may be there, in strict modes.
-    pub(crate) fn fields<'v>(&self, value: &'v Value, type_name: &str, known: &[&str]) -> Result<Fields<'v, '_>> {
+    pub(crate) fn fields<'v>(
+        &self,
+        value: &'v Value,
+        type_name: &str,
+        known: &[&str],
+    ) -> Result<Fields<'v, '_>> {
         let entries = match value {
             Value::Map(entries) => entries.as_slice(),
             Value::Null => &[],
             other => {
-                let target = if self.path.is_empty() { "Go value".to_owned() } else { format!("Go struct field {}.{}", self.owner, self.path) };
-                return Err(Error::invalid(format!("json: cannot unmarshal {} into {target} of type types.{type_name}", other.kind_name())));
+                let target = if self.path.is_empty() {
+                    "Go value".to_owned()
+                } else {
+                    format!("Go struct field {}.{}", self.owner, self.path)
+                };
+                return Err(Error::invalid(format!(
+                    "json: cannot unmarshal {} into {target} of type types.{type_name}",
+                    other.kind_name()
+                )));
             }
         };
         if self.mode != Mode::Lenient {
-            let mut unknown: Vec<&str> =
-                entries.iter().map(|(key, _)| key.as_str()).filter(|key| !known.iter().any(|k| k.eq_ignore_ascii_case(key))).collect();
+            let mut unknown: Vec<&str> = entries
+                .iter()
+                .map(|(key, _)| key.as_str())
+                .filter(|key| !known.iter().any(|k| k.eq_ignore_ascii_case(key)))
+                .collect();
             unknown.sort_unstable();
             if let Some(key) = unknown.first() {
                 return Err(Error::invalid(format!("json: unknown field \"{key}\"")));
             }
         }
-        Ok(Fields { entries, mode: self.mode, owner: self.owner, path: self.path.clone() })
+        Ok(Fields {
+            entries,
+            mode: self.mode,
+            owner: self.owner,
+            path: self.path.clone(),
+        })
     }
 }
 
@@ -121,9 +150,23 @@ impl<'v> Fields<'v, '_> {
     }
 
     pub(crate) fn optional<T: Decode>(&self, name: &str) -> Result<Option<T>> {
-        let Some(value) = self.raw(name) else { return Ok(None) };
-        let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
-        T::decode(value, &At { mode: self.mode, owner: self.owner, path }).map(Some)
+        let Some(value) = self.raw(name) else {
+            return Ok(None);
+        };
+        let path = if self.path.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{}.{name}", self.path)
+        };
+        T::decode(
+            value,
+            &At {
+                mode: self.mode,
+                owner: self.owner,
+                path,
+            },
+        )
+        .map(Some)
     }
 }
 
@@ -183,7 +226,16 @@ impl<T: Decode> Decode for Vec<T> {
 
     fn decode(value: &Value, at: &At<'_>) -> Result<Vec<T>> {
         match value {
-            Value::List(items) => items.iter().map(|item| if *item == Value::Null { Ok(T::default()) } else { T::decode(item, at) }).collect(),
+            Value::List(items) => items
+                .iter()
+                .map(|item| {
+                    if *item == Value::Null {
+                        Ok(T::default())
+                    } else {
+                        T::decode(item, at)
+                    }
+                })
+                .collect(),
             Value::Null => Ok(Vec::new()),
             other => Err(at.mismatch::<Vec<T>>(other)),
         }
@@ -197,7 +249,10 @@ impl<T: Decode> Decode for BTreeMap<String, T> {
 
     fn decode(value: &Value, at: &At<'_>) -> Result<BTreeMap<String, T>> {
         match value {
-            Value::Map(entries) => entries.iter().map(|(key, value)| Ok((key.clone(), T::decode(value, at)?))).collect(),
+            Value::Map(entries) => entries
+                .iter()
+                .map(|(key, value)| Ok((key.clone(), T::decode(value, at)?)))
+                .collect(),
             Value::Null => Ok(BTreeMap::new()),
             other => Err(at.mismatch::<BTreeMap<String, T>>(other)),
         }

@@ -9,7 +9,9 @@ use crate::yaml::{Limits, Node, documents};
 /// The objects in a text.
 pub(crate) fn resources(text: &[u8]) -> Result<Vec<Resource>> {
     let nodes = documents(text, Limits::default()).map_err(|e| match e {
-        DocumentError::Separator(line) => Error::invalid(format!("invalid document separator: {line}")),
+        DocumentError::Separator(line) => {
+            Error::invalid(format!("invalid document separator: {line}"))
+        }
         DocumentError::Syntax(syntax) => Error::malformed(&syntax),
     })?;
     let nodes = unwrap_single_list(nodes);
@@ -26,11 +28,19 @@ pub(crate) fn resources(text: &[u8]) -> Result<Vec<Resource>> {
         let value = crate::value::of_resource(&node)?;
         match value.get("items") {
             Some(crate::Value::List(items)) => {
-                let nodes = items.iter().map(|item| crate::value::from_json(item)).collect();
+                let nodes = items
+                    .iter()
+                    .map(|item| crate::value::from_json(item))
+                    .collect();
                 queue.extend(keep_valid(nodes)?);
             }
             Some(crate::Value::Null) | None => {}
-            Some(other) => return Err(Error::invalid(format!("expected array in {kind}/items, but found {}", other.kind_name()))),
+            Some(other) => {
+                return Err(Error::invalid(format!(
+                    "expected array in {kind}/items, but found {}",
+                    other.kind_name()
+                )));
+            }
         }
     }
     Ok(out)
@@ -38,8 +48,13 @@ pub(crate) fn resources(text: &[u8]) -> Result<Vec<Resource>> {
 
 /// A text that is one `List` or `ResourceList` is its items.
 fn unwrap_single_list(mut nodes: Vec<Node>) -> Vec<Node> {
-    let [node] = nodes.as_mut_slice() else { return nodes };
-    let is_list = matches!(node.get("kind").map(Node::value_text), Some("List" | "ResourceList"));
+    let [node] = nodes.as_mut_slice() else {
+        return nodes;
+    };
+    let is_list = matches!(
+        node.get("kind").map(Node::value_text),
+        Some("List" | "ResourceList")
+    );
     if !is_list || (node.get("items").is_none() && node.get("functionConfig").is_none()) {
         return nodes;
     }
@@ -63,25 +78,52 @@ fn keep_valid(nodes: Vec<Node>) -> Result<Vec<Node>> {
 
 /// Demands a kind, and a name of everything but lists.
 pub(crate) fn check(node: &Node) -> Result<()> {
-    let text = |node: Option<&Node>| node.filter(|n| !n.is_empty()).map_or("", Node::text).to_owned();
+    let text = |node: Option<&Node>| {
+        node.filter(|n| !n.is_empty())
+            .map_or("", Node::text)
+            .to_owned()
+    };
     let metadata = node.get("metadata").filter(|m| !m.is_empty());
     let part = |name: &str| text(metadata.and_then(|m| m.get(name)));
-    let (api_version, kind, name, namespace) = (text(node.get("apiVersion")), text(node.get("kind")), part("name"), part("namespace"));
+    let (api_version, kind, name, namespace) = (
+        text(node.get("apiVersion")),
+        text(node.get("kind")),
+        part("name"),
+        part("namespace"),
+    );
     let map = |field: &str| {
-        let entries = metadata.and_then(|m| m.get(field)).map(Node::entries).unwrap_or_default();
-        let mut shown: Vec<String> = entries.iter().map(|e| format!("{}:{}", e.key.value_text(), e.value.value_text())).collect();
+        let entries = metadata
+            .and_then(|m| m.get(field))
+            .map(Node::entries)
+            .unwrap_or_default();
+        let mut shown: Vec<String> = entries
+            .iter()
+            .map(|e| format!("{}:{}", e.key.value_text(), e.value.value_text()))
+            .collect();
         shown.sort_unstable();
         format!("map[{}]", shown.join(" "))
     };
-    let shown = || format!("{{{{{api_version} {kind}}} {{{{{name} {namespace}}} {} {}}}}}", map("labels"), map("annotations"));
+    let shown = || {
+        format!(
+            "{{{{{api_version} {kind}}} {{{{{name} {namespace}}} {} {}}}}}",
+            map("labels"),
+            map("annotations")
+        )
+    };
     if metadata.is_none() && api_version.is_empty() && kind.is_empty() {
         return Err(Error::invalid("missing Resource metadata"));
     }
     if kind.is_empty() {
-        return Err(Error::invalid(format!("missing kind in object {}", shown())));
+        return Err(Error::invalid(format!(
+            "missing kind in object {}",
+            shown()
+        )));
     }
     if name.is_empty() && !kind.ends_with("List") {
-        return Err(Error::invalid(format!("missing metadata.name in object {}", shown())));
+        return Err(Error::invalid(format!(
+            "missing metadata.name in object {}",
+            shown()
+        )));
     }
     Ok(())
 }

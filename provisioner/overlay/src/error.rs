@@ -50,7 +50,12 @@ pub struct Error {
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
-        Error { message: message.into(), kind, location: None, malformed: false }
+        Error {
+            message: message.into(),
+            kind,
+            location: None,
+            malformed: false,
+        }
     }
 
     pub(crate) fn invalid(message: impl Into<String>) -> Error {
@@ -67,12 +72,25 @@ impl Error {
 
     /// A document that could not be parsed at all, as resource readers say it.
     pub(crate) fn malformed(syntax: &crate::yaml::Syntax) -> Error {
-        Error { malformed: true, ..Error::syntax(syntax) }.context("MalformedYAMLError")
+        Error {
+            malformed: true,
+            ..Error::syntax(syntax)
+        }
+        .context("MalformedYAMLError")
     }
 
     pub(crate) fn syntax(syntax: &crate::yaml::Syntax) -> Error {
-        let location = Location { file: String::new(), line: syntax.line, column: syntax.column };
-        Error { message: syntax.to_string(), kind: ErrorKind::Syntax, location: Some(Box::new(location)), malformed: false }
+        let location = Location {
+            file: String::new(),
+            line: syntax.line,
+            column: syntax.column,
+        };
+        Error {
+            message: syntax.to_string(),
+            kind: ErrorKind::Syntax,
+            location: Some(Box::new(location)),
+            malformed: false,
+        }
     }
 
     /// The same failure, told with what was being done.

@@ -24,7 +24,17 @@ pub(crate) fn generate(kind: Kind, args: &GeneratorArgs, loader: &Loader<'_>) ->
     }
     let mut node = Node::empty_map();
     node.set("apiVersion", Some(Node::tagged_scalar("v1", Tag::Str)));
-    node.set("kind", Some(Node::tagged_scalar(if kind == Kind::ConfigMap { "ConfigMap" } else { "Secret" }, Tag::Str)));
+    node.set(
+        "kind",
+        Some(Node::tagged_scalar(
+            if kind == Kind::ConfigMap {
+                "ConfigMap"
+            } else {
+                "Secret"
+            },
+            Tag::Str,
+        )),
+    );
     let mut metadata = Node::empty_map();
     metadata.set("name", Some(Node::string(&args.name)));
     if !args.namespace.is_empty() {
@@ -32,14 +42,21 @@ pub(crate) fn generate(kind: Kind, args: &GeneratorArgs, loader: &Loader<'_>) ->
     }
     node.set("metadata", Some(metadata));
     if kind == Kind::Secret {
-        let text = if args.secret_type.is_empty() { "Opaque" } else { &args.secret_type };
+        let text = if args.secret_type.is_empty() {
+            "Opaque"
+        } else {
+            &args.secret_type
+        };
         node.set("type", Some(Node::string(text)));
     }
     let pairs = pairs(args, loader).map_err(|e| e.context("loading KV pairs"))?;
     let mut known = BTreeMap::new();
     for (key, value) in pairs {
         if known.contains_key(&key) {
-            return Err(Error::invalid(format!("configmap {} illegally repeats the key `{key}`", args.name)));
+            return Err(Error::invalid(format!(
+                "configmap {} illegally repeats the key `{key}`",
+                args.name
+            )));
         }
         known.insert(key, value);
     }
@@ -70,10 +87,16 @@ pub(crate) fn generate(kind: Kind, args: &GeneratorArgs, loader: &Loader<'_>) ->
             resource.set_annotation(key, value);
         }
         if options.immutable {
-            resource.node.set("immutable", Some(Node::tagged_scalar("true", Tag::Bool)));
+            resource
+                .node
+                .set("immutable", Some(Node::tagged_scalar("true", Tag::Bool)));
         }
     }
-    if !args.options.as_ref().is_some_and(|o| o.disable_name_suffix_hash) {
+    if !args
+        .options
+        .as_ref()
+        .is_some_and(|o| o.disable_name_suffix_hash)
+    {
         resource.enable_hash();
     }
     resource.set_behavior(Behavior::from_text(&args.behavior));
@@ -108,10 +131,14 @@ fn pairs(args: &GeneratorArgs, loader: &Loader<'_>) -> Result<Vec<Pair>> {
         env_lines(&content, &mut out).map_err(|e| listed(e).in_file(path))?;
     }
     for literal in &args.literals {
-        out.push(parse_literal(literal).map_err(|e| e.context(format!("literal sources [{}]", args.literals.join(" "))))?);
+        out.push(
+            parse_literal(literal)
+                .map_err(|e| e.context(format!("literal sources [{}]", args.literals.join(" "))))?,
+        );
     }
     for source in &args.files {
-        let pair = parse_file_source(source).and_then(|(key, path)| Ok((key.to_owned(), loader.load(path)?)));
+        let pair = parse_file_source(source)
+            .and_then(|(key, path)| Ok((key.to_owned(), loader.load(path)?)));
         out.push(pair.map_err(|e| e.context(format!("file sources: [{}]", args.files.join(" "))))?);
     }
     Ok(out)
@@ -119,8 +146,12 @@ fn pairs(args: &GeneratorArgs, loader: &Loader<'_>) -> Result<Vec<Pair>> {
 
 fn parse_literal(source: &str) -> Result<Pair> {
     match source.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), unquote(value).as_bytes().to_vec())),
-        _ => Err(Error::invalid(format!("invalid literal source {source}, expected key=value"))),
+        Some((key, value)) if !key.is_empty() => {
+            Ok((key.to_owned(), unquote(value).as_bytes().to_vec()))
+        }
+        _ => Err(Error::invalid(format!(
+            "invalid literal source {source}, expected key=value"
+        ))),
     }
 }
 
@@ -144,10 +175,16 @@ fn parse_file_source(source: &str) -> Result<(&str, &str)> {
             let base = trimmed.rsplit('/').next().unwrap_or(trimmed);
             Ok((if base.is_empty() { "." } else { base }, path))
         }
-        ["", path] => Err(Error::invalid(format!("missing key name for file path \"{path}\" in source \"{source}\""))),
-        [key, ""] => Err(Error::invalid(format!("missing file path for key name \"{key}\" in source \"{source}\""))),
+        ["", path] => Err(Error::invalid(format!(
+            "missing key name for file path \"{path}\" in source \"{source}\""
+        ))),
+        [key, ""] => Err(Error::invalid(format!(
+            "missing file path for key name \"{key}\" in source \"{source}\""
+        ))),
         [key, path] => Ok((key, path)),
-        _ => Err(Error::invalid(format!("source \"{source}\" key name or file path contains '='"))),
+        _ => Err(Error::invalid(format!(
+            "source \"{source}\" key name or file path contains '='"
+        ))),
     }
 }
 
@@ -160,8 +197,13 @@ fn env_lines(content: &[u8], out: &mut Vec<Pair>) -> Result<()> {
             return Ok(());
         }
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let line = std::str::from_utf8(line).map_err(|_| Error::invalid(format!("line {} has invalid utf8 bytes", number + 1)))?;
-        let line = if number == 0 { line.strip_prefix('\u{FEFF}').unwrap_or(line) } else { line };
+        let line = std::str::from_utf8(line)
+            .map_err(|_| Error::invalid(format!("line {} has invalid utf8 bytes", number + 1)))?;
+        let line = if number == 0 {
+            line.strip_prefix('\u{FEFF}').unwrap_or(line)
+        } else {
+            line
+        };
         let line = line.trim_start();
         if line.is_empty() || line.starts_with('#') {
             continue;

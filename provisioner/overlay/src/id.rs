@@ -15,11 +15,19 @@ pub(crate) struct Gvk {
 impl Gvk {
     pub(crate) fn new(api_version: &str, kind: &str) -> Gvk {
         let (group, version) = split_api_version(api_version);
-        Gvk { group: group.to_owned(), version: version.to_owned(), kind: kind.to_owned() }
+        Gvk {
+            group: group.to_owned(),
+            version: version.to_owned(),
+            kind: kind.to_owned(),
+        }
     }
 
     pub(crate) fn api_version(&self) -> String {
-        if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
+        if self.group.is_empty() {
+            self.version.clone()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
     }
 
     /// Whether every part `selector` names is the same here.
@@ -31,12 +39,26 @@ impl Gvk {
 
     /// The order in which configurations are kept.
     pub(crate) fn sort_key(&self) -> (i32, String) {
-        (crate::transform::sort::default_rank(&self.kind), self.legacy_text())
+        (
+            crate::transform::sort::default_rank(&self.kind),
+            self.legacy_text(),
+        )
     }
 
     pub(crate) fn legacy_text(&self) -> String {
-        let or = |text: &str, none: &str| if text.is_empty() { none.to_owned() } else { text.to_owned() };
-        format!("{}_{}_{}", or(&self.group, "~G"), or(&self.version, "~V"), or(&self.kind, "~K"))
+        let or = |text: &str, none: &str| {
+            if text.is_empty() {
+                none.to_owned()
+            } else {
+                text.to_owned()
+            }
+        };
+        format!(
+            "{}_{}_{}",
+            or(&self.group, "~G"),
+            or(&self.version, "~V"),
+            or(&self.kind, "~K")
+        )
     }
 }
 
@@ -47,8 +69,20 @@ pub(crate) fn split_api_version(api_version: &str) -> (&str, &str) {
 
 impl fmt::Display for Gvk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let or = |text: &str, none: &'static str| if text.is_empty() { none.to_owned() } else { text.to_owned() };
-        write!(f, "{}.{}.{}", or(&self.kind, "[noKind]"), or(&self.version, "[noVer]"), or(&self.group, "[noGrp]"))
+        let or = |text: &str, none: &'static str| {
+            if text.is_empty() {
+                none.to_owned()
+            } else {
+                text.to_owned()
+            }
+        };
+        write!(
+            f,
+            "{}.{}.{}",
+            or(&self.kind, "[noKind]"),
+            or(&self.version, "[noVer]"),
+            or(&self.group, "[noGrp]")
+        )
     }
 }
 
@@ -81,7 +115,8 @@ impl ResId {
 
     /// Same kind and name in the same effective namespace.
     pub(crate) fn same(&self, other: &ResId, schema: &Schema) -> bool {
-        self.same_but_namespace(other) && self.effective_namespace(schema) == other.effective_namespace(schema)
+        self.same_but_namespace(other)
+            && self.effective_namespace(schema) == other.effective_namespace(schema)
     }
 
     pub(crate) fn same_but_namespace(&self, other: &ResId) -> bool {
@@ -90,13 +125,18 @@ impl ResId {
 
     /// A key under which objects with the same identity meet.
     pub(crate) fn key(&self, schema: &Schema) -> ResId {
-        ResId { gvk: self.gvk.clone(), name: self.name.clone(), namespace: self.effective_namespace(schema).to_owned() }
+        ResId {
+            gvk: self.gvk.clone(),
+            name: self.name.clone(),
+            namespace: self.effective_namespace(schema).to_owned(),
+        }
     }
 
     /// Whether every part that `selector` names is the same here.
     pub(crate) fn is_selected_by(&self, selector: &ResId, schema: &Schema) -> bool {
         (selector.name.is_empty() || selector.name == self.name)
-            && (selector.namespace.is_empty() || selector.effective_namespace(schema) == self.effective_namespace(schema))
+            && (selector.namespace.is_empty()
+                || selector.effective_namespace(schema) == self.effective_namespace(schema))
             && self.gvk.is_selected(&selector.gvk)
     }
 
@@ -107,8 +147,16 @@ impl ResId {
 
 impl fmt::Display for ResId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = if self.name.is_empty() { "[noName]" } else { &self.name };
-        let namespace = if self.namespace.is_empty() { "[noNs]" } else { &self.namespace };
+        let name = if self.name.is_empty() {
+            "[noName]"
+        } else {
+            &self.name
+        };
+        let namespace = if self.namespace.is_empty() {
+            "[noNs]"
+        } else {
+            &self.namespace
+        };
         write!(f, "{}/{name}.{namespace}", self.gvk)
     }
 }

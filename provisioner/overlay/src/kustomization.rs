@@ -9,7 +9,8 @@ use crate::id::{Gvk, ResId};
 use crate::value::Value;
 
 /// The names a kustomization file may have.
-pub(crate) const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+pub(crate) const FILE_NAMES: [&str; 3] =
+    ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 /// Declares a structure together with how it is read: each field with its name in the file.
 macro_rules! structure {
@@ -100,10 +101,14 @@ structure! {
 
 impl GeneratorOptions {
     /// A generator's own options, completed by the kustomization's.
-    pub(crate) fn merged(own: Option<GeneratorOptions>, global: Option<&GeneratorOptions>) -> Option<GeneratorOptions> {
+    pub(crate) fn merged(
+        own: Option<GeneratorOptions>,
+        global: Option<&GeneratorOptions>,
+    ) -> Option<GeneratorOptions> {
         let Some(global) = global else { return own };
         let mut own = own.unwrap_or_default();
-        let fill = |own: &mut Option<BTreeMap<String, String>>, global: &Option<BTreeMap<String, String>>| {
+        let fill = |own: &mut Option<BTreeMap<String, String>>,
+                    global: &Option<BTreeMap<String, String>>| {
             if let Some(global) = global {
                 let own = own.get_or_insert_default();
                 for (key, value) in global {
@@ -172,7 +177,11 @@ structure! {
 impl ObjectRef {
     /// The kind it names; `apiVersion` wins over `group` and `version`.
     pub(crate) fn gvk(&self) -> Gvk {
-        let mut gvk = Gvk { group: self.group.clone(), version: self.version.clone(), kind: self.kind.clone() };
+        let mut gvk = Gvk {
+            group: self.group.clone(),
+            version: self.version.clone(),
+            kind: self.kind.clone(),
+        };
         match self.api_version.split('/').collect::<Vec<_>>().as_slice() {
             [""] => {}
             [version] => gvk.version = (*version).to_owned(),
@@ -197,7 +206,11 @@ structure! {
 
 impl Var {
     pub(crate) fn field_path(&self) -> &str {
-        if self.field.field_path.is_empty() { "metadata.name" } else { &self.field.field_path }
+        if self.field.field_path.is_empty() {
+            "metadata.name"
+        } else {
+            &self.field.field_path
+        }
     }
 }
 
@@ -245,10 +258,26 @@ impl Decode for ReplacementSource {
     }
 
     fn decode(value: &Value, at: &At<'_>) -> Result<ReplacementSource> {
-        let fields = at.fields(value, "SourceSelector", &["group", "version", "kind", "name", "namespace", "fieldPath", "options"])?;
+        let fields = at.fields(
+            value,
+            "SourceSelector",
+            &[
+                "group",
+                "version",
+                "kind",
+                "name",
+                "namespace",
+                "fieldPath",
+                "options",
+            ],
+        )?;
         Ok(ReplacementSource {
             id: ResId {
-                gvk: Gvk { group: fields.get("group")?, version: fields.get("version")?, kind: fields.get("kind")? },
+                gvk: Gvk {
+                    group: fields.get("group")?,
+                    version: fields.get("version")?,
+                    kind: fields.get("kind")?,
+                },
                 name: fields.get("name")?,
                 namespace: fields.get("namespace")?,
             },
@@ -272,11 +301,23 @@ impl Decode for Selector {
     }
 
     fn decode(value: &Value, at: &At<'_>) -> Result<Selector> {
-        let known = ["group", "version", "kind", "name", "namespace", "annotationSelector", "labelSelector"];
+        let known = [
+            "group",
+            "version",
+            "kind",
+            "name",
+            "namespace",
+            "annotationSelector",
+            "labelSelector",
+        ];
         let fields = at.fields(value, "Selector", &known)?;
         Ok(Selector {
             id: ResId {
-                gvk: Gvk { group: fields.get("group")?, version: fields.get("version")?, kind: fields.get("kind")? },
+                gvk: Gvk {
+                    group: fields.get("group")?,
+                    version: fields.get("version")?,
+                    kind: fields.get("kind")?,
+                },
                 name: fields.get("name")?,
                 namespace: fields.get("namespace")?,
             },
@@ -343,8 +384,11 @@ impl Kustomization {
     /// Reads a kustomization file found in `root`, and what there is to warn of.
     pub(crate) fn read(content: &[u8], root: &str) -> Result<(Kustomization, Vec<String>)> {
         let invalid = |e: Error| e.context("invalid Kustomization");
-        let value = crate::decode::document(content).map_err(|e| invalid(e.into_error()))?.unwrap_or(Value::Null);
-        let mut k = Kustomization::decode(&value, &At::top(Mode::Strict, KUSTOMIZATION)).map_err(invalid)?;
+        let value = crate::decode::document(content)
+            .map_err(|e| invalid(e.into_error()))?
+            .unwrap_or(Value::Null);
+        let mut k = Kustomization::decode(&value, &At::top(Mode::Strict, KUSTOMIZATION))
+            .map_err(invalid)?;
         let warnings = k.deprecations();
         k.complete();
         if is_blank(&value) {
@@ -352,7 +396,10 @@ impl Kustomization {
         }
         let problems = k.problems();
         if !problems.is_empty() {
-            return Err(Error::invalid(format!("Failed to read kustomization file under {root}:\n{}", problems.join("\n"))));
+            return Err(Error::invalid(format!(
+                "Failed to read kustomization file under {root}:\n{}",
+                problems.join("\n")
+            )));
         }
         Ok((k, warnings))
     }
@@ -364,13 +411,30 @@ impl Kustomization {
             (self.bases.is_some(), "bases", "resources", edit),
             (self.common_labels.is_some(), "commonLabels", "labels", edit),
             (self.image_tags.is_some(), "imageTags", "images", edit),
-            (self.patches_json6902.is_some(), "patchesJson6902", "patches", edit),
-            (self.patches_strategic_merge.is_some(), "patchesStrategicMerge", "patches", edit),
-            (self.vars.is_some(), "vars", "replacements", experimental.as_str()),
+            (
+                self.patches_json6902.is_some(),
+                "patchesJson6902",
+                "patches",
+                edit,
+            ),
+            (
+                self.patches_strategic_merge.is_some(),
+                "patchesStrategicMerge",
+                "patches",
+                edit,
+            ),
+            (
+                self.vars.is_some(),
+                "vars",
+                "replacements",
+                experimental.as_str(),
+            ),
         ]
         .into_iter()
         .filter(|(used, ..)| *used)
-        .map(|(_, old, new, advice)| format!("# Warning: '{old}' is deprecated. Please use '{new}' instead. {advice}"))
+        .map(|(_, old, new, advice)| {
+            format!("# Warning: '{old}' is deprecated. Please use '{new}' instead. {advice}")
+        })
         .collect()
     }
 
@@ -383,14 +447,20 @@ impl Kustomization {
             self.api_version = api_version_of(&self.kind).to_owned();
         }
         self.resources.extend(self.bases.take().unwrap_or_default());
-        self.images.extend(self.image_tags.take().unwrap_or_default());
-        for generator in self.config_map_generator.iter_mut().chain(&mut self.secret_generator) {
+        self.images
+            .extend(self.image_tags.take().unwrap_or_default());
+        for generator in self
+            .config_map_generator
+            .iter_mut()
+            .chain(&mut self.secret_generator)
+        {
             if !generator.env.is_empty() {
                 let env = std::mem::take(&mut generator.env);
                 generator.envs.push(env);
             }
         }
-        self.helm_charts.append(&mut self.helm_chart_inflation_generator);
+        self.helm_charts
+            .append(&mut self.helm_chart_inflation_generator);
     }
 
     fn problems(&self) -> Vec<String> {
@@ -407,18 +477,29 @@ impl Kustomization {
 }
 
 fn api_version_of(kind: &str) -> &'static str {
-    if kind == COMPONENT { "kustomize.config.k8s.io/v1alpha1" } else { "kustomize.config.k8s.io/v1beta1" }
+    if kind == COMPONENT {
+        "kustomize.config.k8s.io/v1alpha1"
+    } else {
+        "kustomize.config.k8s.io/v1beta1"
+    }
 }
 
 /// Whether nothing but the type is said.
 fn is_blank(value: &Value) -> bool {
-    let Value::Map(entries) = value else { return true };
+    let Value::Map(entries) = value else {
+        return true;
+    };
     entries.iter().all(|(key, value)| {
         let named = |name: &str| key.eq_ignore_ascii_case(name);
         let nothing = match value {
             Value::Null => true,
             Value::String(text) => text.is_empty(),
-            Value::List(items) => items.is_empty() && (named("bases") || named("imageTags") || named("helmChartInflationGenerator")),
+            Value::List(items) => {
+                items.is_empty()
+                    && (named("bases")
+                        || named("imageTags")
+                        || named("helmChartInflationGenerator"))
+            }
             _ => false,
         };
         nothing || named("kind") || named("apiVersion")

@@ -77,7 +77,12 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { file_bytes: 8 << 20, total_bytes: 64 << 20, depth: 50, kustomizations: 10_000 }
+        Limits {
+            file_bytes: 8 << 20,
+            total_bytes: 64 << 20,
+            depth: 50,
+            kustomizations: 10_000,
+        }
     }
 }
 
@@ -147,7 +152,9 @@ pub fn render(tree: &dyn FileTree, root: &str, options: &Options) -> Result<Rend
     let k = &target.kustomization;
     match &k.sort_options {
         Some(sort) => transform::sort::apply(&mut map, sort)?,
-        None if loader.options().reorder == Reorder::Legacy => transform::sort::default_order(&mut map),
+        None if loader.options().reorder == Reorder::Legacy => {
+            transform::sort::default_order(&mut map)
+        }
         None => {}
     }
     let wants = |name: &str| k.build_metadata.iter().any(|option| option == name);
@@ -155,9 +162,17 @@ pub fn render(tree: &dyn FileTree, root: &str, options: &Options) -> Result<Rend
         let label = BTreeMap::from([(MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned())]);
         transform::metadata::apply(&mut map, &label, &[FieldSpec::new("metadata/labels", true)])?;
     }
-    clean(&mut map, wants("originAnnotations"), wants("transformerAnnotations"));
+    clean(
+        &mut map,
+        wants("originAnnotations"),
+        wants("transformerAnnotations"),
+    );
     let objects = map.items().iter().map(object).collect::<Result<_, _>>()?;
-    Ok(Rendered { objects, inputs: loader.inputs(), warnings: session.warnings.take() })
+    Ok(Rendered {
+        objects,
+        inputs: loader.inputs(),
+        warnings: session.warnings.take(),
+    })
 }
 
 /// Takes out the annotations that are only there while rendering.

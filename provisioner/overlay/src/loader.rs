@@ -44,14 +44,29 @@ pub(crate) struct Loader<'t> {
 
 impl<'t> Loader<'t> {
     /// A loader at the directory to be rendered.
-    pub(crate) fn new(tree: &'t dyn FileTree, root: &str, options: &'t Options) -> Result<Loader<'t>> {
+    pub(crate) fn new(
+        tree: &'t dyn FileTree,
+        root: &str,
+        options: &'t Options,
+    ) -> Result<Loader<'t>> {
         if looks_remote(root) {
             return Err(refused_remote(root));
         }
-        let shared = Rc::new(Shared { tree, options, read: RefCell::default() });
-        let loader = Loader { shared, root: "/".into(), ancestors: Rc::from([]) };
+        let shared = Rc::new(Shared {
+            tree,
+            options,
+            read: RefCell::default(),
+        });
+        let loader = Loader {
+            shared,
+            root: "/".into(),
+            ancestors: Rc::from([]),
+        };
         let root = loader.directory(root, &join("/", root))?;
-        Ok(Loader { root: root.into(), ..loader })
+        Ok(Loader {
+            root: root.into(),
+            ..loader
+        })
     }
 
     pub(crate) fn root(&self) -> &str {
@@ -65,7 +80,13 @@ impl<'t> Loader<'t> {
     /// The files read so far, by path.
     pub(crate) fn inputs(&self) -> Vec<Input> {
         let read = self.shared.read.borrow();
-        read.digests.iter().map(|(path, sha256)| Input { path: path.clone(), sha256: sha256.clone() }).collect()
+        read.digests
+            .iter()
+            .map(|(path, sha256)| Input {
+                path: path.clone(),
+                sha256: sha256.clone(),
+            })
+            .collect()
     }
 
     /// A loader for a base, component or other directory named by this kustomization.
@@ -77,7 +98,10 @@ impl<'t> Loader<'t> {
             return Err(refused_remote(path));
         }
         if path.starts_with('/') {
-            return Err(Error::new(ErrorKind::Security, format!("new root '{path}' cannot be absolute")));
+            return Err(Error::new(
+                ErrorKind::Security,
+                format!("new root '{path}' cannot be absolute"),
+            ));
         }
         let target = join(&self.root, path);
         let root = self.directory(&target, &target)?;
@@ -85,31 +109,59 @@ impl<'t> Loader<'t> {
             if is_within(visited, &root) {
                 return Err(Error::new(
                     ErrorKind::Security,
-                    format!("cycle detected: candidate root '{root}' contains visited root '{visited}'"),
+                    format!(
+                        "cycle detected: candidate root '{root}' contains visited root '{visited}'"
+                    ),
                 ));
             }
         }
         let limits = &self.shared.options.limits;
         if self.ancestors.len() >= limits.depth {
-            return Err(Error::new(ErrorKind::Limit, format!("'{root}' is more than {} bases deep", limits.depth)));
+            return Err(Error::new(
+                ErrorKind::Limit,
+                format!("'{root}' is more than {} bases deep", limits.depth),
+            ));
         }
         let mut read = self.shared.read.borrow_mut();
         read.roots += 1;
         if read.roots > limits.kustomizations {
-            return Err(Error::new(ErrorKind::Limit, format!("more than {} kustomizations are read", limits.kustomizations)));
+            return Err(Error::new(
+                ErrorKind::Limit,
+                format!(
+                    "more than {} kustomizations are read",
+                    limits.kustomizations
+                ),
+            ));
         }
         drop(read);
-        let ancestors = self.ancestors.iter().cloned().chain([self.root.clone()]).collect();
-        Ok(Loader { shared: self.shared.clone(), root: root.into(), ancestors })
+        let ancestors = self
+            .ancestors
+            .iter()
+            .cloned()
+            .chain([self.root.clone()])
+            .collect();
+        Ok(Loader {
+            shared: self.shared.clone(),
+            root: root.into(),
+            ancestors,
+        })
     }
 
     fn directory(&self, shown: &str, path: &str) -> Result<String> {
         let place = self.shared.tree.find(path).map_err(|e| {
             let kind = kind_of(&e);
-            Error::new(kind, format!("must build at directory: not a valid directory: {}", link_failure(shown, &e)))
+            Error::new(
+                kind,
+                format!(
+                    "must build at directory: not a valid directory: {}",
+                    link_failure(shown, &e)
+                ),
+            )
         })?;
         if !place.directory {
-            return Err(Error::missing(format!("must build at directory: '{shown}': file is not directory")));
+            return Err(Error::missing(format!(
+                "must build at directory: '{shown}': file is not directory"
+            )));
         }
         Ok(place.path)
     }
@@ -120,7 +172,11 @@ impl<'t> Loader<'t> {
             return Err(refused_remote(path));
         }
         let full = join(&self.root, path);
-        let place = self.shared.tree.find(&full).map_err(|e| Error::new(kind_of(&e), link_failure(&full, &e)))?;
+        let place = self
+            .shared
+            .tree
+            .find(&full)
+            .map_err(|e| Error::new(kind_of(&e), link_failure(&full, &e)))?;
         let free = self.shared.options.load_restrictor == LoadRestrictor::None;
         if place.directory {
             return Err(Error::missing(if free {
@@ -136,7 +192,11 @@ impl<'t> Loader<'t> {
             ));
         }
         let limits = &self.shared.options.limits;
-        let content = self.shared.tree.read(&place.path, limits.file_bytes).map_err(|e| Error::new(kind_of(&e), e.to_string()))?;
+        let content = self
+            .shared
+            .tree
+            .read(&place.path, limits.file_bytes)
+            .map_err(|e| Error::new(kind_of(&e), e.to_string()))?;
         let mut read = self.shared.read.borrow_mut();
         if !read.digests.contains_key(&place.path) {
             let digest = hex::encode(Sha256::digest(&content));
@@ -144,7 +204,13 @@ impl<'t> Loader<'t> {
         }
         read.bytes += content.len() as u64;
         if read.bytes > limits.total_bytes {
-            return Err(Error::new(ErrorKind::Limit, format!("the overlay's files have more than {} bytes", limits.total_bytes)));
+            return Err(Error::new(
+                ErrorKind::Limit,
+                format!(
+                    "the overlay's files have more than {} bytes",
+                    limits.total_bytes
+                ),
+            ));
         }
         Ok(content)
     }
@@ -186,10 +252,16 @@ pub(crate) fn looks_remote(path: &str) -> bool {
     let lower = path.to_ascii_lowercase();
     let rest = lower.strip_prefix("git::").unwrap_or(&lower);
     let schemes = ["ssh://", "https://", "http://", "file://"];
-    let bare = schemes.iter().find_map(|s| rest.strip_prefix(s)).unwrap_or(rest);
+    let bare = schemes
+        .iter()
+        .find_map(|s| rest.strip_prefix(s))
+        .unwrap_or(rest);
     let has_scheme = bare.len() != rest.len();
     let (user, bare) = match bare.split_once('@') {
-        Some((user, rest)) if user.starts_with(|c: char| c.is_ascii_lowercase()) && user.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') => {
+        Some((user, rest))
+            if user.starts_with(|c: char| c.is_ascii_lowercase())
+                && user.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') =>
+        {
             (true, rest)
         }
         _ => (false, bare),
@@ -199,5 +271,7 @@ pub(crate) fn looks_remote(path: &str) -> bool {
         return false;
     }
     let separator = bare.find(['/', ':']);
-    separator.is_some_and(|at| bare[at + 1..].contains('/') || bare.contains(".git") || bare.contains("//"))
+    separator.is_some_and(|at| {
+        bare[at + 1..].contains('/') || bare.contains(".git") || bare.contains("//")
+    })
 }

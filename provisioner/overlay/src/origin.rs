@@ -36,13 +36,20 @@ fn join_relative(base: &str, path: &str) -> String {
             part => parts.push(part),
         }
     }
-    if parts.is_empty() { ".".to_owned() } else { parts.join("/") }
+    if parts.is_empty() {
+        ".".to_owned()
+    } else {
+        parts.join("/")
+    }
 }
 
 impl Origin {
     /// The origin of something found at `path` from here.
     pub(crate) fn append(&self, path: &str) -> Origin {
-        Origin { path: join_relative(&self.path, path), ..self.clone() }
+        Origin {
+            path: join_relative(&self.path, path),
+            ..self.clone()
+        }
     }
 
     /// The origin of what a built-in generator or transformer does for the kustomization file `file` here.
@@ -50,7 +57,11 @@ impl Origin {
         Origin {
             path: String::new(),
             configured_in: join_relative(&self.path, file),
-            configured_by: Some(ConfiguredBy { api_version: "builtin".to_owned(), kind: kind.to_owned(), ..ConfiguredBy::default() }),
+            configured_by: Some(ConfiguredBy {
+                api_version: "builtin".to_owned(),
+                kind: kind.to_owned(),
+                ..ConfiguredBy::default()
+            }),
         }
     }
 
@@ -60,7 +71,11 @@ impl Origin {
         let value = crate::decode::document(text.as_bytes()).ok()??;
         Some(Origin {
             path: String::new(),
-            configured_in: value.get("path").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            configured_in: value
+                .get("path")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned(),
             configured_by: Some(ConfiguredBy {
                 api_version: plugin.api_version().to_owned(),
                 kind: plugin.kind().to_owned(),
@@ -86,17 +101,27 @@ impl Origin {
             put("  ", "name", &by.name);
             put("  ", "namespace", &by.namespace);
         }
-        out.into_iter().map(|line| line.trim_end().to_owned()).collect()
+        out.into_iter()
+            .map(|line| line.trim_end().to_owned())
+            .collect()
     }
 
     /// As an annotation holds it.
     pub(crate) fn text(&self) -> String {
         let lines = self.lines();
-        if lines.is_empty() { "{}\n".to_owned() } else { lines.join("\n") + "\n" }
+        if lines.is_empty() {
+            "{}\n".to_owned()
+        } else {
+            lines.join("\n") + "\n"
+        }
     }
 
     fn item(&self) -> String {
-        self.lines().iter().enumerate().map(|(at, line)| format!("{}{line}\n", if at == 0 { "- " } else { "  " })).collect()
+        self.lines()
+            .iter()
+            .enumerate()
+            .map(|(at, line)| format!("{}{line}\n", if at == 0 { "- " } else { "  " }))
+            .collect()
     }
 }
 
@@ -105,7 +130,9 @@ pub(crate) fn record(resources: &mut [Resource], origin: &Origin) {
     for resource in resources {
         let mut annotations = resource.annotations();
         if annotations.contains_key(annotation::ORIGIN) {
-            let list = annotations.entry(annotation::TRANSFORMATIONS.to_owned()).or_default();
+            let list = annotations
+                .entry(annotation::TRANSFORMATIONS.to_owned())
+                .or_default();
             list.push_str(&origin.item());
         } else {
             annotations.insert(annotation::ORIGIN.to_owned(), origin.text());

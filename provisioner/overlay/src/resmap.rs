@@ -36,17 +36,27 @@ impl ResMap {
     /// Adds an object of a new identity.
     pub(crate) fn append(&mut self, resource: Resource, schema: &Schema) -> Result<()> {
         let items = &self.items;
-        let ids = self.ids.get_or_insert_with(|| items.iter().map(|r| r.current_id().key(schema)).collect());
+        let ids = self
+            .ids
+            .get_or_insert_with(|| items.iter().map(|r| r.current_id().key(schema)).collect());
         let id = resource.current_id();
         if !ids.insert(id.key(schema)) {
-            return Err(Error::invalid(format!("may not add resource with an already registered id: {id}")));
+            return Err(Error::invalid(format!(
+                "may not add resource with an already registered id: {id}"
+            )));
         }
         self.items.push(resource);
         Ok(())
     }
 
-    pub(crate) fn append_all(&mut self, resources: impl IntoIterator<Item = Resource>, schema: &Schema) -> Result<()> {
-        resources.into_iter().try_for_each(|r| self.append(r, schema))
+    pub(crate) fn append_all(
+        &mut self,
+        resources: impl IntoIterator<Item = Resource>,
+        schema: &Schema,
+    ) -> Result<()> {
+        resources
+            .into_iter()
+            .try_for_each(|r| self.append(r, schema))
     }
 
     /// Adds a generated object, or lets it replace or merge with the one it is meant for.
@@ -67,9 +77,10 @@ impl ResMap {
         };
         match matches.as_slice() {
             [] => match behavior {
-                Behavior::Merge | Behavior::Replace => {
-                    Err(Error::invalid(format!("id {} does not exist; cannot merge or replace", shown())))
-                }
+                Behavior::Merge | Behavior::Replace => Err(Error::invalid(format!(
+                    "id {} does not exist; cannot merge or replace",
+                    shown()
+                ))),
                 _ => self.append(resource, schema),
             },
             [at] => {
@@ -77,12 +88,15 @@ impl ResMap {
                 match behavior {
                     Behavior::Replace => resource.take_metadata_from(old),
                     Behavior::Merge => {
-                        let origin = old.annotation(crate::resource::annotation::ORIGIN).map(str::to_owned);
+                        let origin = old
+                            .annotation(crate::resource::annotation::ORIGIN)
+                            .map(str::to_owned);
                         resource.take_metadata_from(old);
                         resource.merge_data_from(old);
                         if let Some(origin) = origin {
                             let mut annotations = resource.annotations();
-                            annotations.insert(crate::resource::annotation::ORIGIN.to_owned(), origin);
+                            annotations
+                                .insert(crate::resource::annotation::ORIGIN.to_owned(), origin);
                             resource.set_annotations(&annotations);
                         }
                     }
@@ -97,7 +111,9 @@ impl ResMap {
                 self.items_mut()[*at] = resource;
                 Ok(())
             }
-            several => Err(Error::invalid(format!("found multiple objects {several:?} that could accept merge of {id}"))),
+            several => Err(Error::invalid(format!(
+                "found multiple objects {several:?} that could accept merge of {id}"
+            ))),
         }
     }
 
@@ -106,7 +122,9 @@ impl ResMap {
         self.items
             .iter()
             .enumerate()
-            .filter(|(_, r)| !r.is_empty() && (matches(&r.current_id()) || r.previous_ids().iter().any(&matches)))
+            .filter(|(_, r)| {
+                !r.is_empty() && (matches(&r.current_id()) || r.previous_ids().iter().any(&matches))
+            })
             .map(|(at, _)| at)
             .collect()
     }
@@ -114,7 +132,13 @@ impl ResMap {
     /// The places of the objects that a selector selects.
     pub(crate) fn select(&self, selector: &Selector, schema: &Schema) -> Result<Vec<usize>> {
         let matcher = SelectorMatcher::new(selector)?;
-        Ok(self.items.iter().enumerate().filter(|(_, r)| matcher.matches_resource(r, schema)).map(|(at, _)| at).collect())
+        Ok(self
+            .items
+            .iter()
+            .enumerate()
+            .filter(|(_, r)| matcher.matches_resource(r, schema))
+            .map(|(at, _)| at)
+            .collect())
     }
 
     /// Leaves out objects that have nothing left.
@@ -126,7 +150,9 @@ impl ResMap {
 
     /// Applies `change` to every object's tree.
     pub(crate) fn each(&mut self, mut change: impl FnMut(&mut Node) -> Result<()>) -> Result<()> {
-        self.items_mut().iter_mut().try_for_each(|r| change(&mut r.node))
+        self.items_mut()
+            .iter_mut()
+            .try_for_each(|r| change(&mut r.node))
     }
 }
 
@@ -139,7 +165,11 @@ impl AnyIdIndex {
     pub(crate) fn new(map: &ResMap, schema: &Schema) -> AnyIdIndex {
         let mut places: HashMap<ResId, Vec<usize>> = HashMap::new();
         for (at, resource) in map.items().iter().enumerate() {
-            for id in resource.previous_ids().into_iter().chain([resource.current_id()]) {
+            for id in resource
+                .previous_ids()
+                .into_iter()
+                .chain([resource.current_id()])
+            {
                 let list = places.entry(id.key(schema)).or_default();
                 if list.last() != Some(&at) {
                     list.push(at);
@@ -164,6 +194,8 @@ impl AnyIdIndex {
             [] => "no",
             _ => "multiple",
         };
-        Err(Error::invalid(format!("{count} matches for Id {id}; failed to find unique target for patch {id}")))
+        Err(Error::invalid(format!(
+            "{count} matches for Id {id}; failed to find unique target for patch {id}"
+        )))
     }
 }

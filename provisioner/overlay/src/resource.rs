@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use crate::id::{Gvk, ResId};
 use crate::schema::Schema;
-use crate::yaml::{Entry, Node, Style, Tag};
 use crate::yaml::node::Data;
+use crate::yaml::{Entry, Node, Style, Tag};
 
 /// Annotations that are taken out at the end.
 pub(crate) mod annotation {
@@ -89,7 +89,10 @@ pub(crate) struct Resource {
 
 impl Resource {
     pub(crate) fn new(node: Node) -> Resource {
-        Resource { node, vars: Vec::new() }
+        Resource {
+            node,
+            vars: Vec::new(),
+        }
     }
 
     /// Nothing left, as after a patch that deletes.
@@ -114,7 +117,10 @@ impl Resource {
     }
 
     fn meta_text(&self, field: &str) -> &str {
-        self.metadata().and_then(|m| m.get(field)).filter(|v| !v.is_empty()).map_or("", Node::text)
+        self.metadata()
+            .and_then(|m| m.get(field))
+            .filter(|v| !v.is_empty())
+            .map_or("", Node::text)
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -126,12 +132,22 @@ impl Resource {
     }
 
     pub(crate) fn current_id(&self) -> ResId {
-        ResId { gvk: self.gvk(), name: self.name().to_owned(), namespace: self.namespace().to_owned() }
+        ResId {
+            gvk: self.gvk(),
+            name: self.name().to_owned(),
+            namespace: self.namespace().to_owned(),
+        }
     }
 
     /// The identities it had, oldest first.
     pub(crate) fn previous_ids(&self) -> Vec<ResId> {
-        let part = |name: &str| self.annotation(name).unwrap_or_default().split(',').map(str::to_owned).collect::<Vec<_>>();
+        let part = |name: &str| {
+            self.annotation(name)
+                .unwrap_or_default()
+                .split(',')
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
         if self.annotation(annotation::PREVIOUS_NAMES).is_none() {
             return Vec::new();
         }
@@ -143,31 +159,49 @@ impl Resource {
             .into_iter()
             .zip(namespaces)
             .zip(kinds)
-            .map(|((name, namespace), kind)| ResId { gvk: Gvk::new(api_version, &kind), name, namespace })
+            .map(|((name, namespace), kind)| ResId {
+                gvk: Gvk::new(api_version, &kind),
+                name,
+                namespace,
+            })
             .collect()
     }
 
     /// The identity it was read with.
     pub(crate) fn original_id(&self) -> ResId {
-        self.previous_ids().into_iter().next().unwrap_or_else(|| self.current_id())
+        self.previous_ids()
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| self.current_id())
     }
 
     /// Remembers the identity it has now.
     pub(crate) fn store_previous_id(&mut self, schema: &Schema) {
         let id = self.current_id();
         self.append_annotation(annotation::PREVIOUS_NAMES, &id.name);
-        self.append_annotation(annotation::PREVIOUS_NAMESPACES, id.effective_namespace(schema));
+        self.append_annotation(
+            annotation::PREVIOUS_NAMESPACES,
+            id.effective_namespace(schema),
+        );
         self.append_annotation(annotation::PREVIOUS_KINDS, &id.gvk.kind);
     }
 
     /// The text of an annotation.
     pub(crate) fn annotation(&self, key: &str) -> Option<&str> {
-        self.metadata()?.get("annotations")?.get(key).map(Node::text)
+        self.metadata()?
+            .get("annotations")?
+            .get(key)
+            .map(Node::text)
     }
 
     fn meta_map(&self, field: &str) -> BTreeMap<String, String> {
-        let Some(map) = self.metadata().and_then(|m| m.get(field)) else { return BTreeMap::new() };
-        map.entries().iter().map(|e| (e.key.text().to_owned(), e.value.text().to_owned())).collect()
+        let Some(map) = self.metadata().and_then(|m| m.get(field)) else {
+            return BTreeMap::new();
+        };
+        map.entries()
+            .iter()
+            .map(|e| (e.key.text().to_owned(), e.value.text().to_owned()))
+            .collect()
     }
 
     pub(crate) fn annotations(&self) -> BTreeMap<String, String> {
@@ -192,7 +226,9 @@ impl Resource {
     }
 
     fn set_meta_map(&mut self, field: &str, map: &BTreeMap<String, String>) {
-        let Some(metadata) = self.metadata_mut() else { return };
+        let Some(metadata) = self.metadata_mut() else {
+            return;
+        };
         metadata.remove(field);
         if map.is_empty() {
             return;
@@ -202,7 +238,10 @@ impl Resource {
             node.set(key, Some(Node::string(value)));
         }
         if let Data::Map(entries) = &mut metadata.data {
-            entries.push(Entry { key: Node::scalar(field), value: node });
+            entries.push(Entry {
+                key: Node::scalar(field),
+                value: node,
+            });
         }
     }
 
@@ -220,7 +259,9 @@ impl Resource {
     pub(crate) fn set_annotation(&mut self, key: &str, value: &str) {
         let mut text = Node::string(value);
         text.style = Style::Single;
-        let Some(metadata) = self.metadata_mut() else { return };
+        let Some(metadata) = self.metadata_mut() else {
+            return;
+        };
         if metadata.get("annotations").is_some_and(Node::is_empty) {
             metadata.remove("annotations");
         }
@@ -232,13 +273,18 @@ impl Resource {
     pub(crate) fn set_label(&mut self, key: &str, value: &str) {
         let mut text = Node::string(value);
         text.style = Style::Single;
-        if let Some(labels) = self.metadata_mut().and_then(|m| m.get_or_create("labels", Node::empty_map)) {
+        if let Some(labels) = self
+            .metadata_mut()
+            .and_then(|m| m.get_or_create("labels", Node::empty_map))
+        {
             labels.set(key, Some(text));
         }
     }
 
     fn csv(&self, name: &str) -> Vec<&str> {
-        self.annotation(name).map(|text| text.split(',').collect()).unwrap_or_default()
+        self.annotation(name)
+            .map(|text| text.split(',').collect())
+            .unwrap_or_default()
     }
 
     pub(crate) fn add_prefix(&mut self, prefix: &str) {
@@ -310,7 +356,8 @@ impl Resource {
 
     pub(crate) fn set_gvk(&mut self, gvk: &Gvk) {
         self.set_kind(&gvk.kind);
-        self.node.set("apiVersion", Some(Node::scalar(gvk.api_version())));
+        self.node
+            .set("apiVersion", Some(Node::scalar(gvk.api_version())));
     }
 
     pub(crate) fn set_name(&mut self, name: &str) {
@@ -356,8 +403,18 @@ impl Resource {
     }
 
     fn data_map(&self, field: &str) -> BTreeMap<String, String> {
-        let Some(map) = self.node.get(field) else { return BTreeMap::new() };
-        map.entries().iter().map(|e| (e.key.value_text().to_owned(), e.value.value_text().to_owned())).collect()
+        let Some(map) = self.node.get(field) else {
+            return BTreeMap::new();
+        };
+        map.entries()
+            .iter()
+            .map(|e| {
+                (
+                    e.key.value_text().to_owned(),
+                    e.value.value_text().to_owned(),
+                )
+            })
+            .collect()
     }
 
     /// Adds the data of `other` that is not here.
@@ -367,7 +424,11 @@ impl Resource {
             map.extend(self.data_map(field));
             self.node.remove(field);
             for (key, value) in map {
-                let target = if field == "binaryData" { "binaryData" } else { "data" };
+                let target = if field == "binaryData" {
+                    "binaryData"
+                } else {
+                    "data"
+                };
                 if let Some(node) = self.node.get_or_create(target, Node::empty_map) {
                     let mut text = Node::tagged_scalar(value, Tag::Str);
                     if text.text().contains('\n') {

@@ -61,18 +61,41 @@ impl<'a> Place<'a> {
     pub(crate) fn field(self, name: &str) -> Option<Place<'a>> {
         let definition = match self.at {
             At::Type(definition) => definition,
-            At::Field(Field { shape: Shape::Single, target, .. }) => *target,
-            At::Field(Field { shape: Shape::Map, target, .. }) => return target.map(|t| Place { at: At::Type(Some(t)), ..self }),
+            At::Field(Field {
+                shape: Shape::Single,
+                target,
+                ..
+            }) => *target,
+            At::Field(Field {
+                shape: Shape::Map,
+                target,
+                ..
+            }) => {
+                return target.map(|t| Place {
+                    at: At::Type(Some(t)),
+                    ..self
+                });
+            }
             At::Field(_) => None,
         }?;
         let field = self.schema.definitions.get(definition)?.fields.get(name)?;
-        Some(Place { schema: self.schema, at: At::Field(field) })
+        Some(Place {
+            schema: self.schema,
+            at: At::Field(field),
+        })
     }
 
     /// The type of a list's elements.
     pub(crate) fn elements(self) -> Option<Place<'a>> {
         match self.at {
-            At::Field(Field { shape: Shape::List, target: Some(target), .. }) => Some(Place { schema: self.schema, at: At::Type(Some(*target)) }),
+            At::Field(Field {
+                shape: Shape::List,
+                target: Some(target),
+                ..
+            }) => Some(Place {
+                schema: self.schema,
+                at: At::Type(Some(*target)),
+            }),
             _ => None,
         }
     }
@@ -114,13 +137,23 @@ impl Schema {
         let mut schema = Schema::default();
         let mut index: HashMap<&str, usize> = HashMap::new();
         let mut current = 0;
-        let blank = |word: &str| if word == "-" { String::new() } else { word.to_owned() };
+        let blank = |word: &str| {
+            if word == "-" {
+                String::new()
+            } else {
+                word.to_owned()
+            }
+        };
         for line in text.lines() {
             let words: Vec<&str> = line.split(' ').collect();
             match words.as_slice() {
                 ["def", name] => current = schema.definition(&mut index, name),
                 ["kind", group, version, kind] => {
-                    let gvk = Gvk { group: blank(group), version: (*version).to_owned(), kind: (*kind).to_owned() };
+                    let gvk = Gvk {
+                        group: blank(group),
+                        version: (*version).to_owned(),
+                        kind: (*kind).to_owned(),
+                    };
                     schema.kinds.insert(gvk, current);
                 }
                 ["field", name, shape, target, strategy, key, keys] => {
@@ -133,10 +166,24 @@ impl Schema {
                     let shape = match *shape {
                         "list" => Shape::List,
                         "map" => Shape::Map,
-                        _ => if *strategy != "-" && target.is_none() { Shape::List } else { Shape::Single },
+                        _ => {
+                            if *strategy != "-" && target.is_none() {
+                                Shape::List
+                            } else {
+                                Shape::Single
+                            }
+                        }
                     };
                     let merge = strategy.split(',').any(|s| s == "merge");
-                    schema.definitions[current].fields.insert((*name).to_owned(), Field { shape, target, merge, keys });
+                    schema.definitions[current].fields.insert(
+                        (*name).to_owned(),
+                        Field {
+                            shape,
+                            target,
+                            merge,
+                            keys,
+                        },
+                    );
                 }
                 _ => {}
             }
@@ -153,7 +200,10 @@ impl Schema {
 
     /// The schema an OpenAPI document gives; scopes it does not know stay as built in.
     pub(crate) fn from_openapi(document: &Value) -> Schema {
-        let mut schema = Schema { scopes: SCOPES.clone(), ..Schema::default() };
+        let mut schema = Schema {
+            scopes: SCOPES.clone(),
+            ..Schema::default()
+        };
         let mut index: HashMap<&str, usize> = HashMap::new();
         if let Some(Value::Map(definitions)) = document.get("definitions") {
             for (name, definition) in definitions {
@@ -168,10 +218,15 @@ impl Schema {
         if let Some(Value::Map(paths)) = document.get("paths") {
             let mut found: HashMap<Gvk, bool> = HashMap::new();
             for (path, operations) in paths {
-                let Some(get) = operations.get("get") else { continue };
+                let Some(get) = operations.get("get") else {
+                    continue;
+                };
                 for gvk in type_names(get.get("x-kubernetes-group-version-kind")) {
                     let namespaced = path.contains("namespaces/{namespace}");
-                    found.entry(gvk).and_modify(|known| *known |= namespaced).or_insert(namespaced);
+                    found
+                        .entry(gvk)
+                        .and_modify(|known| *known |= namespaced)
+                        .or_insert(namespaced);
                 }
             }
             for (gvk, namespaced) in found {
@@ -181,7 +236,11 @@ impl Schema {
         schema
     }
 
-    fn fields_of<'a>(&mut self, index: &mut HashMap<&'a str, usize>, definition: &'a Value) -> HashMap<String, Field> {
+    fn fields_of<'a>(
+        &mut self,
+        index: &mut HashMap<&'a str, usize>,
+        definition: &'a Value,
+    ) -> HashMap<String, Field> {
         let mut out = HashMap::new();
         if let Some(Value::Map(properties)) = definition.get("properties") {
             for (name, property) in properties {
@@ -193,11 +252,22 @@ impl Schema {
     }
 
     fn field_of<'a>(&mut self, index: &mut HashMap<&'a str, usize>, property: &'a Value) -> Field {
-        let strategy = property.get("x-kubernetes-patch-strategy").and_then(Value::as_str);
+        let strategy = property
+            .get("x-kubernetes-patch-strategy")
+            .and_then(Value::as_str);
         let merge = strategy.is_some_and(|s| s.split(',').any(|part| part == "merge"));
         let keys = match property.get("x-kubernetes-list-map-keys") {
-            Some(Value::List(keys)) if strategy.is_some() => keys.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-            _ => property.get("x-kubernetes-patch-merge-key").and_then(Value::as_str).map(str::to_owned).into_iter().collect(),
+            Some(Value::List(keys)) if strategy.is_some() => keys
+                .iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect(),
+            _ => property
+                .get("x-kubernetes-patch-merge-key")
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+                .into_iter()
+                .collect(),
         };
         let (shape, target) = if let Some(items) = property.get("items") {
             (Shape::List, self.target(index, items))
@@ -206,13 +276,29 @@ impl Schema {
         } else {
             (Shape::Single, self.target(index, property))
         };
-        Field { shape, target, merge, keys }
+        Field {
+            shape,
+            target,
+            merge,
+            keys,
+        }
     }
 
     /// The definition of a referenced or inline type.
-    fn target<'a>(&mut self, index: &mut HashMap<&'a str, usize>, value: &'a Value) -> Option<usize> {
+    fn target<'a>(
+        &mut self,
+        index: &mut HashMap<&'a str, usize>,
+        value: &'a Value,
+    ) -> Option<usize> {
         if let Some(reference) = value.get("$ref").and_then(Value::as_str) {
-            return Some(self.definition(index, reference.strip_prefix("#/definitions/").unwrap_or(reference)));
+            return Some(
+                self.definition(
+                    index,
+                    reference
+                        .strip_prefix("#/definitions/")
+                        .unwrap_or(reference),
+                ),
+            );
         }
         value.get("properties")?;
         let fields = self.fields_of(index, value);
@@ -222,7 +308,10 @@ impl Schema {
 
     /// The type of a whole object of this kind.
     pub(crate) fn of_kind(&self, gvk: &Gvk) -> Option<Place<'_>> {
-        self.kinds.get(gvk).map(|&at| Place { schema: self, at: At::Type(Some(at)) })
+        self.kinds.get(gvk).map(|&at| Place {
+            schema: self,
+            at: At::Type(Some(at)),
+        })
     }
 
     /// Whether the kind is known to live outside namespaces.
@@ -235,7 +324,11 @@ impl Schema {
 fn type_names(extension: Option<&Value>) -> Vec<Gvk> {
     let one = |value: &Value| {
         let text = |key| value.get(key).and_then(Value::as_str).map(str::to_owned);
-        Some(Gvk { group: text("group").unwrap_or_default(), version: text("version")?, kind: text("kind")? })
+        Some(Gvk {
+            group: text("group").unwrap_or_default(),
+            version: text("version")?,
+            kind: text("kind")?,
+        })
     };
     match extension {
         Some(Value::List(items)) => items.iter().filter_map(one).collect(),

@@ -19,7 +19,12 @@ pub(crate) fn regex(pattern: &str) -> Result<Regex> {
         .size_limit(REGEX_SIZE)
         .nest_limit(100)
         .build()
-        .map_err(|e| Error::invalid(format!("error parsing regexp: {}: `{pattern}`", e.to_string().replace('\n', " "))))
+        .map_err(|e| {
+            Error::invalid(format!(
+                "error parsing regexp: {}: `{pattern}`",
+                e.to_string().replace('\n', " ")
+            ))
+        })
 }
 
 /// One part of a selector; an empty one matches anything.
@@ -34,7 +39,9 @@ impl Pattern {
         if pattern.is_empty() {
             return Ok(Pattern::Any);
         }
-        if !pattern.contains(['\\', '.', '+', '*', '?', '(', ')', '|', '[', ']', '{', '}', '^', '$']) {
+        if !pattern.contains([
+            '\\', '.', '+', '*', '?', '(', ')', '|', '[', ']', '{', '}', '^', '$',
+        ]) {
             return Ok(Pattern::Literal(pattern.to_owned()));
         }
         regex(&format!("^(?:{pattern})$")).map(Pattern::Regex)
@@ -77,7 +84,9 @@ impl SelectorMatcher {
     }
 
     fn matches_gvk(&self, gvk: &Gvk) -> bool {
-        self.group.matches(&gvk.group) && self.version.matches(&gvk.version) && self.kind.matches(&gvk.kind)
+        self.group.matches(&gvk.group)
+            && self.version.matches(&gvk.version)
+            && self.kind.matches(&gvk.kind)
     }
 
     /// By the identity as it was read or as it is now; the kind must be that of now.
@@ -87,7 +96,8 @@ impl SelectorMatcher {
             return false;
         }
         let original = resource.original_id();
-        (self.namespace.matches(original.effective_namespace(schema)) || self.namespace.matches(current.effective_namespace(schema)))
+        (self.namespace.matches(original.effective_namespace(schema))
+            || self.namespace.matches(current.effective_namespace(schema)))
             && (self.name.matches(&original.name) || self.name.matches(&current.name))
             && self.matches_metadata(resource)
     }
@@ -105,7 +115,9 @@ impl SelectorMatcher {
 
     /// By identity alone, as replacements do it.
     pub(crate) fn matches_id(&self, id: &ResId) -> bool {
-        self.matches_gvk(&id.gvk) && self.name.matches(&id.name) && self.namespace.matches(&id.namespace)
+        self.matches_gvk(&id.gvk)
+            && self.name.matches(&id.name)
+            && self.namespace.matches(&id.namespace)
     }
 
     pub(crate) fn is_blank_id(&self) -> bool {
@@ -151,13 +163,20 @@ impl Requirements {
             return Ok(Requirements(out));
         }
         loop {
-            out.push(parser.requirement().map_err(|e| Error::invalid(format!("unable to parse requirement: {e}")))?);
+            out.push(
+                parser
+                    .requirement()
+                    .map_err(|e| Error::invalid(format!("unable to parse requirement: {e}")))?,
+            );
             parser.skip_space();
             if parser.rest.is_empty() {
                 return Ok(Requirements(out));
             }
             if !parser.take(",") {
-                return Err(Error::invalid(format!("found '{}', expected: ',' or 'end of string'", parser.rest)));
+                return Err(Error::invalid(format!(
+                    "found '{}', expected: ',' or 'end of string'",
+                    parser.rest
+                )));
             }
         }
     }
@@ -185,7 +204,10 @@ impl<'a> LabelParser<'a> {
 
     fn word(&mut self) -> &'a str {
         self.skip_space();
-        let end = self.rest.find(|c: char| c.is_whitespace() || "=!(),<>".contains(c)).unwrap_or(self.rest.len());
+        let end = self
+            .rest
+            .find(|c: char| c.is_whitespace() || "=!(),<>".contains(c))
+            .unwrap_or(self.rest.len());
         let (word, rest) = self.rest.split_at(end);
         self.rest = rest;
         word
@@ -215,7 +237,9 @@ impl<'a> LabelParser<'a> {
         match self.word() {
             "in" => Ok(Requirement::In(key, self.values()?)),
             "notin" => Ok(Requirement::NotIn(key, self.values()?)),
-            other => Err(format!("found '{other}', expected: in, notin, =, ==, !=, gt, lt")),
+            other => Err(format!(
+                "found '{other}', expected: in, notin, =, ==, !=, gt, lt"
+            )),
         }
     }
 

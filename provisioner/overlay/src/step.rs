@@ -23,15 +23,39 @@ use crate::value::Value;
 pub(crate) enum Step {
     StrategicPatches(Vec<Resource>),
     Patch(Patch),
-    Namespace { name: String, specs: Vec<FieldSpec>, unset_only: bool, subjects: Subjects },
-    Affix { end: End, text: String, specs: Vec<FieldSpec> },
+    Namespace {
+        name: String,
+        specs: Vec<FieldSpec>,
+        unset_only: bool,
+        subjects: Subjects,
+    },
+    Affix {
+        end: End,
+        text: String,
+        specs: Vec<FieldSpec>,
+    },
     /// Labels or annotations.
-    Entries { entries: BTreeMap<String, String>, specs: Vec<FieldSpec> },
-    JsonPatch { target: Selector, patch: JsonPatch },
-    Replicas { replica: Replica, specs: Vec<FieldSpec> },
-    Image { image: Image, specs: Vec<FieldSpec> },
+    Entries {
+        entries: BTreeMap<String, String>,
+        specs: Vec<FieldSpec>,
+    },
+    JsonPatch {
+        target: Selector,
+        patch: JsonPatch,
+    },
+    Replicas {
+        replica: Replica,
+        specs: Vec<FieldSpec>,
+    },
+    Image {
+        image: Image,
+        specs: Vec<FieldSpec>,
+    },
     Replacements(Vec<Replacement>),
-    ValueAdd { value: String, targets: Vec<value_add::Target> },
+    ValueAdd {
+        value: String,
+        targets: Vec<value_add::Target>,
+    },
     Hash,
     Several(Vec<Step>),
 }
@@ -41,9 +65,18 @@ impl Step {
         match self {
             Step::StrategicPatches(patches) => patch::apply_legacy(map, patches, schema),
             Step::Patch(patch) => patch.apply(map, schema),
-            Step::Namespace { name, specs, unset_only, subjects } => {
-                Namespace { name, specs, unset_only: *unset_only, subjects: *subjects }.apply(map, schema)
+            Step::Namespace {
+                name,
+                specs,
+                unset_only,
+                subjects,
+            } => Namespace {
+                name,
+                specs,
+                unset_only: *unset_only,
+                subjects: *subjects,
             }
+            .apply(map, schema),
             Step::Affix { end, text, specs } => prefix::apply(map, *end, text, specs, schema),
             Step::Entries { entries, specs } => metadata::apply(map, entries, specs),
             Step::JsonPatch { target, patch } => {
@@ -63,7 +96,11 @@ impl Step {
 }
 
 /// Reads the patches of `patchesStrategicMerge`: each entry is a patch or the path of one.
-pub(crate) fn strategic_patches(paths: &[String], inline: &str, loader: &Loader<'_>) -> Result<Step> {
+pub(crate) fn strategic_patches(
+    paths: &[String],
+    inline: &str,
+    loader: &Loader<'_>,
+) -> Result<Step> {
     if paths.is_empty() && inline.is_empty() {
         return Err(Error::invalid("empty file path and empty patch content"));
     }
@@ -81,7 +118,10 @@ pub(crate) fn strategic_patches(paths: &[String], inline: &str, loader: &Loader<
         all.extend(document::resources(inline.as_bytes())?);
     }
     if all.is_empty() {
-        return Err(Error::invalid(format!("patch appears to be empty; files=[{}], Patch={inline}", paths.join(" "))));
+        return Err(Error::invalid(format!(
+            "patch appears to be empty; files=[{}], Patch={inline}",
+            paths.join(" ")
+        )));
     }
     Ok(Step::StrategicPatches(all))
 }
@@ -89,31 +129,53 @@ pub(crate) fn strategic_patches(paths: &[String], inline: &str, loader: &Loader<
 /// Names the file a malformed document is in.
 pub(crate) fn in_file(error: Error, path: &str) -> Error {
     if error.is_malformed() {
-        return error.in_file(path).reworded(|message| format!("{message} in File: {path}"));
+        return error
+            .in_file(path)
+            .reworded(|message| format!("{message} in File: {path}"));
     }
     error.in_file(path)
 }
 
 /// Reads an entry of `patchesJson6902`.
-pub(crate) fn json_patch(target: Option<&Selector>, path: &str, inline: &str, loader: &Loader<'_>) -> Result<Step> {
-    let Some(target) = target.filter(|t| !t.id.name.is_empty()) else { return Err(Error::invalid("must specify the target name")) };
+pub(crate) fn json_patch(
+    target: Option<&Selector>,
+    path: &str,
+    inline: &str,
+    loader: &Loader<'_>,
+) -> Result<Step> {
+    let Some(target) = target.filter(|t| !t.id.name.is_empty()) else {
+        return Err(Error::invalid("must specify the target name"));
+    };
     let text = match (path.is_empty(), inline.is_empty()) {
         (true, true) => return Err(Error::invalid("empty file path and empty jsonOp")),
-        (false, false) => return Err(Error::invalid("must specify a file path or jsonOp, not both")),
+        (false, false) => {
+            return Err(Error::invalid(
+                "must specify a file path or jsonOp, not both",
+            ));
+        }
         (true, false) => inline.to_owned(),
         (false, true) => {
             let content = loader.load(path)?;
             if content.is_empty() {
-                return Err(Error::invalid(format!("patch file '{path}' empty seems to be empty")));
+                return Err(Error::invalid(format!(
+                    "patch file '{path}' empty seems to be empty"
+                )));
             }
-            String::from_utf8(content).map_err(|_| Error::invalid(format!("'{path}' is not UTF-8")))?
+            String::from_utf8(content)
+                .map_err(|_| Error::invalid(format!("'{path}' is not UTF-8")))?
         }
     };
-    let patch = JsonPatch::parse(&text).map_err(|e| e.in_file(path).context(format!("decoding {text}")))?;
+    let patch =
+        JsonPatch::parse(&text).map_err(|e| e.in_file(path).context(format!("decoding {text}")))?;
     if patch.is_empty() {
-        return Err(Error::invalid(format!("patch appears to be empty; file={path}, JsonOp={text}")));
+        return Err(Error::invalid(format!(
+            "patch appears to be empty; file={path}, JsonOp={text}"
+        )));
     }
-    Ok(Step::JsonPatch { target: target.clone(), patch })
+    Ok(Step::JsonPatch {
+        target: target.clone(),
+        patch,
+    })
 }
 
 /// Reads `replacements`, those in files included.
@@ -125,7 +187,9 @@ pub(crate) fn replacements(list: &[Replacement], loader: &Loader<'_>) -> Result<
             continue;
         }
         if entry.source.is_some() || entry.targets.as_ref().is_some_and(|t| !t.is_empty()) {
-            return Err(Error::invalid("cannot specify both path and inline replacement"));
+            return Err(Error::invalid(
+                "cannot specify both path and inline replacement",
+            ));
         }
         let content = loader.load(&entry.path)?;
         let value = document_value(&content).map_err(|e| e.in_file(&entry.path))?;
@@ -133,14 +197,20 @@ pub(crate) fn replacements(list: &[Replacement], loader: &Loader<'_>) -> Result<
         match &value {
             Value::List(_) => all.extend(Vec::<Replacement>::decode(&value, &at)?),
             Value::Map(_) => all.push(Replacement::decode(&value, &at)?),
-            _ => return Err(Error::invalid("unsupported replacement type encountered within replacement path: invalid")),
+            _ => {
+                return Err(Error::invalid(
+                    "unsupported replacement type encountered within replacement path: invalid",
+                ));
+            }
         }
     }
     Ok(Step::Replacements(all))
 }
 
 fn document_value(content: &[u8]) -> Result<Value> {
-    Ok(crate::decode::document(content).map_err(|e| e.into_error().context("error converting YAML to JSON"))?.unwrap_or(Value::Null))
+    Ok(crate::decode::document(content)
+        .map_err(|e| e.into_error().context("error converting YAML to JSON"))?
+        .unwrap_or(Value::Null))
 }
 
 fn is_built_in(plugin: &Resource) -> bool {
@@ -175,8 +245,14 @@ impl Config<'_> {
     }
 
     fn affix(&self, end: End) -> Result<Step> {
-        let Some(specs) = self.optional("fieldSpecs")? else { return Err(Error::invalid("fieldSpecs is not expected to be nil")) };
-        let text = self.get(if end == End::Prefix { "prefix" } else { "suffix" })?;
+        let Some(specs) = self.optional("fieldSpecs")? else {
+            return Err(Error::invalid("fieldSpecs is not expected to be nil"));
+        };
+        let text = self.get(if end == End::Prefix {
+            "prefix"
+        } else {
+            "suffix"
+        })?;
         Ok(Step::Affix { end, text, specs })
     }
 }
@@ -184,7 +260,10 @@ impl Config<'_> {
 fn failed(plugin: &Resource, error: Error) -> Error {
     match error.kind() {
         ErrorKind::Refused => error,
-        _ => error.context(format!("plugin {} fails configuration", plugin.original_id())),
+        _ => error.context(format!(
+            "plugin {} fails configuration",
+            plugin.original_id()
+        )),
     }
 }
 
@@ -193,10 +272,16 @@ pub(crate) fn transformer(plugin: &Resource, loader: &Loader<'_>) -> Result<Step
     if !is_built_in(plugin) {
         return Err(refuse_external(plugin));
     }
-    let config = Config { value: crate::value::of_resource(&plugin.node)?, plugin };
+    let config = Config {
+        value: crate::value::of_resource(&plugin.node)?,
+        plugin,
+    };
     built_in_transformer(&config, loader).unwrap_or_else(|| {
         Err(match plugin.kind() {
-            "ConfigMapGenerator" | "SecretGenerator" | "IAMPolicyGenerator" | "HelmChartInflationGenerator" => {
+            "ConfigMapGenerator"
+            | "SecretGenerator"
+            | "IAMPolicyGenerator"
+            | "HelmChartInflationGenerator" => {
                 Error::invalid(format!("plugin {} not a transformer", plugin.original_id()))
             }
             _ => Error::invalid(format!("unable to load builtin {}", plugin.gvk())),
@@ -217,7 +302,9 @@ fn built_in_transformer(config: &Config<'_>, loader: &Loader<'_>) -> Option<Resu
         "PrefixTransformer" => config.affix(End::Prefix),
         "SuffixTransformer" => config.affix(End::Suffix),
         "PrefixSuffixTransformer" => affixes(config),
-        "ReplacementTransformer" => config.get::<Vec<Replacement>>("replacements").and_then(|list| replacements(&list, loader)),
+        "ReplacementTransformer" => config
+            .get::<Vec<Replacement>>("replacements")
+            .and_then(|list| replacements(&list, loader)),
         "ReplicaCountTransformer" => replica_step(config),
         "ValueAddTransformer" => value_step(config, loader),
         _ => return None,
@@ -226,34 +313,60 @@ fn built_in_transformer(config: &Config<'_>, loader: &Loader<'_>) -> Option<Resu
 }
 
 fn entries(config: &Config<'_>, field: &str) -> Result<Step> {
-    Ok(Step::Entries { entries: config.get(field)?, specs: config.get("fieldSpecs")? })
+    Ok(Step::Entries {
+        entries: config.get(field)?,
+        specs: config.get("fieldSpecs")?,
+    })
 }
 
 fn image_step(config: &Config<'_>) -> Result<Step> {
-    Ok(Step::Image { image: config.get("imageTag")?, specs: config.get("fieldSpecs")? })
+    Ok(Step::Image {
+        image: config.get("imageTag")?,
+        specs: config.get("fieldSpecs")?,
+    })
 }
 
 fn replica_step(config: &Config<'_>) -> Result<Step> {
-    Ok(Step::Replicas { replica: config.get("replica")?, specs: config.get("fieldSpecs")? })
+    Ok(Step::Replicas {
+        replica: config.get("replica")?,
+        specs: config.get("fieldSpecs")?,
+    })
 }
 
 fn affixes(config: &Config<'_>) -> Result<Step> {
-    Ok(Step::Several(vec![config.affix(End::Prefix)?, config.affix(End::Suffix)?]))
+    Ok(Step::Several(vec![
+        config.affix(End::Prefix)?,
+        config.affix(End::Suffix)?,
+    ]))
 }
 
 fn namespace_step(config: &Config<'_>) -> Result<Step> {
     let subjects = Subjects::parse(&config.get::<String>("setRoleBindingSubjects")?)?;
     let name = config.plugin.namespace().to_owned();
-    Ok(Step::Namespace { name, specs: config.get("fieldSpecs")?, unset_only: config.get("unsetOnly")?, subjects })
+    Ok(Step::Namespace {
+        name,
+        specs: config.get("fieldSpecs")?,
+        unset_only: config.get("unsetOnly")?,
+        subjects,
+    })
 }
 
 fn json_step(config: &Config<'_>, loader: &Loader<'_>) -> Result<Step> {
     let target: Option<Selector> = config.get("target")?;
-    json_patch(target.as_ref(), &config.get::<String>("path")?, &config.get::<String>("jsonOp")?, loader)
+    json_patch(
+        target.as_ref(),
+        &config.get::<String>("path")?,
+        &config.get::<String>("jsonOp")?,
+        loader,
+    )
 }
 
 fn strategic_step(config: &Config<'_>, loader: &Loader<'_>) -> Result<Step> {
-    strategic_patches(&config.get::<Vec<String>>("paths")?, &config.get::<String>("patches")?, loader)
+    strategic_patches(
+        &config.get::<Vec<String>>("paths")?,
+        &config.get::<String>("patches")?,
+        loader,
+    )
 }
 
 fn patch_step(config: &Config<'_>, loader: &Loader<'_>) -> Result<Step> {
@@ -262,20 +375,31 @@ fn patch_step(config: &Config<'_>, loader: &Loader<'_>) -> Result<Step> {
     let (path, text): (String, String) = (config.get("path")?, config.get("patch")?);
     let mut shown = String::new();
     crate::yaml::emit::document(&config.value, &mut shown);
-    let args = patch::Args { path: &path, patch: &text, target: target.as_ref(), options: options.as_ref() };
+    let args = patch::Args {
+        path: &path,
+        patch: &text,
+        target: target.as_ref(),
+        options: options.as_ref(),
+    };
     Patch::read(&args, loader, &shown).map(Step::Patch)
 }
 
 fn value_step(config: &Config<'_>, loader: &Loader<'_>) -> Result<Step> {
     let mut value = config.get::<String>("value")?.trim().to_owned();
     if value.is_empty() {
-        value = loader.root().rsplit('/').next().unwrap_or_default().to_owned();
+        value = loader
+            .root()
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .to_owned();
     }
     let mut targets: Vec<value_add::Target> = config.get("targets")?;
     let path: String = config.get("targetFilePath")?;
     if !path.is_empty() {
         let file = document_value(&loader.load(&path)?)?;
-        let more: Vec<value_add::Target> = config.at().fields(&file, "Targets", &[])?.get("targets")?;
+        let more: Vec<value_add::Target> =
+            config.at().fields(&file, "Targets", &[])?.get("targets")?;
         targets.extend(more);
     }
     value_add::check(&targets)?;
@@ -287,18 +411,30 @@ pub(crate) fn generator(plugin: &Resource, loader: &Loader<'_>) -> Result<Vec<Re
     if !is_built_in(plugin) {
         return Err(refuse_external(plugin));
     }
-    let config = Config { value: crate::value::of_resource(&plugin.node)?, plugin };
+    let config = Config {
+        value: crate::value::of_resource(&plugin.node)?,
+        plugin,
+    };
     let kind = match plugin.kind() {
         "ConfigMapGenerator" => Kind::ConfigMap,
         "SecretGenerator" => Kind::Secret,
         "IAMPolicyGenerator" => return iam_policy(&config).map_err(|e| failed(plugin, e)),
         "HelmChartInflationGenerator" => return Err(refuse_helm()),
         _ if built_in_transformer(&config, loader).is_some() => {
-            return Err(Error::invalid(format!("plugin {} not a generator", plugin.original_id())));
+            return Err(Error::invalid(format!(
+                "plugin {} not a generator",
+                plugin.original_id()
+            )));
         }
-        _ => return Err(Error::invalid(format!("unable to load builtin {}", plugin.gvk()))),
+        _ => {
+            return Err(Error::invalid(format!(
+                "unable to load builtin {}",
+                plugin.gvk()
+            )));
+        }
     };
-    let mut args = GeneratorArgs::decode(&config.value, &config.at()).map_err(|e| failed(plugin, e))?;
+    let mut args =
+        GeneratorArgs::decode(&config.value, &config.at()).map_err(|e| failed(plugin, e))?;
     if args.name.is_empty() {
         args.name = plugin.name().to_owned();
     }
@@ -310,14 +446,26 @@ pub(crate) fn generator(plugin: &Resource, loader: &Loader<'_>) -> Result<Vec<Re
 
 /// Charts are not inflated here.
 pub(crate) fn refuse_helm() -> Error {
-    Error::refused("helmCharts are refused: rendering runs no `helm`; render the chart beforehand and list its output under resources")
+    Error::refused(
+        "helmCharts are refused: rendering runs no `helm`; render the chart beforehand and list its output under resources",
+    )
 }
 
 fn iam_policy(config: &Config<'_>) -> Result<Vec<Resource>> {
-    let part = |outer: &str, inner: &str| config.value.get(outer).and_then(|v| v.get(inner)).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let part = |outer: &str, inner: &str| {
+        config
+            .value
+            .get(outer)
+            .and_then(|v| v.get(inner))
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
     let cloud: String = config.get("cloud")?;
     if cloud != "gke" {
-        return Err(Error::invalid(format!("cloud provider {cloud} not supported yet")));
+        return Err(Error::invalid(format!(
+            "cloud provider {cloud} not supported yet"
+        )));
     }
     let mut text = format!(
         "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  annotations:\n    iam.gke.io/gcp-service-account: {}@{}.iam.gserviceaccount.com\n  name: {}\n",

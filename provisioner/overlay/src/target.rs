@@ -7,7 +7,9 @@ use crate::config::TransformerConfig;
 use crate::document;
 use crate::error::{Error, ErrorKind, Result};
 use crate::generate::{self, Kind};
-use crate::kustomization::{COMPONENT, FILE_NAMES, GeneratorOptions, Kustomization, Patch as PatchEntry};
+use crate::kustomization::{
+    COMPONENT, FILE_NAMES, GeneratorOptions, Kustomization, Patch as PatchEntry,
+};
 use crate::loader::Loader;
 use crate::origin::{self, Origin};
 use crate::resmap::ResMap;
@@ -30,7 +32,11 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn new() -> Session {
-        Session { schema: RefCell::new(Schema::built_in()), schema_chosen: RefCell::new(false), warnings: RefCell::default() }
+        Session {
+            schema: RefCell::new(Schema::built_in()),
+            schema_chosen: RefCell::new(false),
+            warnings: RefCell::default(),
+        }
     }
 
     pub(crate) fn schema(&self) -> Arc<Schema> {
@@ -50,7 +56,9 @@ impl Session {
         let version = openapi.get("version");
         if let Some((path, content)) = document {
             if version.is_some() {
-                return Err(Error::invalid("builtin version and custom schema provided, cannot use both"));
+                return Err(Error::invalid(
+                    "builtin version and custom schema provided, cannot use both",
+                ));
             }
             let value = crate::decode::document(&content)
                 .map_err(|e| e.into_error().in_file(path).context("invalid schema file"))?
@@ -59,7 +67,9 @@ impl Session {
             *self.schema_chosen.borrow_mut() = true;
         } else if let Some(version) = version.filter(|v| !v.is_empty()) {
             if version != "v1.21.2" {
-                return Err(Error::invalid("the specified OpenAPI version is not built in"));
+                return Err(Error::invalid(
+                    "the specified OpenAPI version is not built in",
+                ));
             }
             *self.schema_chosen.borrow_mut() = true;
         }
@@ -122,12 +132,23 @@ impl<'t, 's> Target<'t, 's> {
                     loader.root()
                 )));
             }
-            _ => return Err(Error::invalid(format!("Found multiple kustomization files under: {}\n", loader.root()))),
+            _ => {
+                return Err(Error::invalid(format!(
+                    "Found multiple kustomization files under: {}\n",
+                    loader.root()
+                )));
+            }
         };
-        let (kustomization, warnings) =
-            Kustomization::read(content, loader.root()).map_err(|e| e.in_file(&format!("{}/{file}", loader.root())))?;
+        let (kustomization, warnings) = Kustomization::read(content, loader.root())
+            .map_err(|e| e.in_file(&format!("{}/{file}", loader.root())))?;
         session.warnings.borrow_mut().extend(warnings);
-        Ok(Target { kustomization, file, loader, session, origin: None })
+        Ok(Target {
+            kustomization,
+            file,
+            loader,
+            session,
+            origin: None,
+        })
     }
 
     /// Renders the kustomization as the outermost one: names hashed, references repaired, variables replaced.
@@ -142,7 +163,10 @@ impl<'t, 's> Target<'t, 's> {
         nameref::apply(&mut all.map, &all.config.name_reference, &schema)?;
         let unused = all.vars.resolve(&mut all.map, &all.config.var_reference)?;
         if !unused.is_empty() {
-            self.session.warnings.borrow_mut().push(format!("well-defined vars that were never replaced: {}", unused.join(",")));
+            self.session.warnings.borrow_mut().push(format!(
+                "well-defined vars that were never replaced: {}",
+                unused.join(",")
+            ));
         }
         drop_local(&mut all.map)?;
         Ok(all.map)
@@ -152,26 +176,34 @@ impl<'t, 's> Target<'t, 's> {
     fn accumulate(&mut self, all: Accumulator) -> Result<Accumulator> {
         let mut all = all;
         let resources = std::mem::take(&mut self.kustomization.resources);
-        self.add_resources(&mut all, &resources).map_err(|e| wrap(e, "accumulating resources"))?;
+        self.add_resources(&mut all, &resources)
+            .map_err(|e| wrap(e, "accumulating resources"))?;
         self.add_config(&mut all)?;
         self.generate(&mut all)?;
         let components = std::mem::take(&mut self.kustomization.components);
         for path in &components {
-            all = self.add_component(all, path).map_err(|e| wrap(e, "accumulating components"))?;
+            all = self
+                .add_component(all, path)
+                .map_err(|e| wrap(e, "accumulating components"))?;
         }
         self.transform(&mut all)?;
         self.validate(&mut all)?;
         let vars = self.kustomization.vars.take().unwrap_or_default();
         let schema = self.session.schema();
         all.vars.define(&vars, &mut all.map, &schema).map_err(|e| {
-            e.context(format!("merging vars [{}]", vars.iter().map(shown).collect::<Vec<_>>().join(" ")))
+            e.context(format!(
+                "merging vars [{}]",
+                vars.iter().map(shown).collect::<Vec<_>>().join(" ")
+            ))
         })?;
         Ok(all)
     }
 
     fn add_resources(&mut self, all: &mut Accumulator, paths: &[String]) -> Result<()> {
         for path in paths {
-            let Err(as_file) = self.add_file(all, path) else { continue };
+            let Err(as_file) = self.add_file(all, path) else {
+                continue;
+            };
             if matches!(as_file.kind(), ErrorKind::Refused | ErrorKind::Limit) {
                 return Err(as_file);
             }
@@ -180,16 +212,21 @@ impl<'t, 's> Target<'t, 's> {
             let loader = match self.loader.descend(path) {
                 Ok(loader) => loader,
                 Err(_) if malformed => return Err(as_file),
-                Err(error) if as_file.location().is_some() => return Err(as_file.reworded(|m| format!("accumulation err='{m}': {error}"))),
+                Err(error) if as_file.location().is_some() => {
+                    return Err(as_file.reworded(|m| format!("accumulation err='{m}': {error}")));
+                }
                 Err(error) => return Err(wrap(error, &format!("accumulation err='{told}'"))),
             };
-            self.add_directory(all, loader, path).map_err(|e| wrap(e, &format!("accumulation err='{told}'")))?;
+            self.add_directory(all, loader, path)
+                .map_err(|e| wrap(e, &format!("accumulation err='{told}'")))?;
         }
         Ok(())
     }
 
     fn add_file(&self, all: &mut Accumulator, path: &str) -> Result<()> {
-        let mut resources = self.read_resources(path).map_err(|e| wrap(e, &format!("accumulating resources from '{path}'")))?;
+        let mut resources = self
+            .read_resources(path)
+            .map_err(|e| wrap(e, &format!("accumulating resources from '{path}'")))?;
         if let Some(origin) = &self.origin {
             let text = origin.append(path).text();
             for resource in &mut resources {
@@ -197,7 +234,9 @@ impl<'t, 's> Target<'t, 's> {
             }
         }
         let schema = self.session.schema();
-        all.map.append_all(resources, &schema).map_err(|e| wrap(e, &format!("merging resources from '{path}'")))
+        all.map
+            .append_all(resources, &schema)
+            .map_err(|e| wrap(e, &format!("merging resources from '{path}'")))
     }
 
     fn read_resources(&self, path: &str) -> Result<Vec<Resource>> {
@@ -213,8 +252,12 @@ impl<'t, 's> Target<'t, 's> {
     /// The kustomization in another directory, with what it inherits from this one.
     fn child(&self, loader: Loader<'t>, path: &str) -> Result<Target<'t, 's>> {
         let root = loader.root().to_owned();
-        let mut child = Target::load(loader, self.session).map_err(|e| wrap(e, &format!("couldn't make target for path '{root}'")))?;
-        child.kustomization.build_metadata.clone_from(&self.kustomization.build_metadata);
+        let mut child = Target::load(loader, self.session)
+            .map_err(|e| wrap(e, &format!("couldn't make target for path '{root}'")))?;
+        child
+            .kustomization
+            .build_metadata
+            .clone_from(&self.kustomization.build_metadata);
         child.origin = self.origin.as_ref().map(|origin| origin.append(path));
         self.session.choose_schema(&child)?;
         Ok(child)
@@ -224,24 +267,35 @@ impl<'t, 's> Target<'t, 's> {
         let root = loader.root().to_owned();
         let mut child = self.child(loader, path)?;
         if child.kustomization.kind == COMPONENT {
-            return Err(Error::invalid(format!("expected kind != 'Component' for path '{root}'")));
+            return Err(Error::invalid(format!(
+                "expected kind != 'Component' for path '{root}'"
+            )));
         }
-        let gathered =
-            child.accumulate(Accumulator::default()).map_err(|e| wrap(e, &format!("recursed accumulation of path '{root}'")))?;
+        let gathered = child
+            .accumulate(Accumulator::default())
+            .map_err(|e| wrap(e, &format!("recursed accumulation of path '{root}'")))?;
         let schema = self.session.schema();
-        all.absorb(gathered, &schema).map_err(|e| wrap(e, &format!("recursed merging from path '{root}'")))
+        all.absorb(gathered, &schema)
+            .map_err(|e| wrap(e, &format!("recursed merging from path '{root}'")))
     }
 
     fn add_component(&self, all: Accumulator, path: &str) -> Result<Accumulator> {
-        let loader = self.loader.descend(path).map_err(|e| e.reworded(|m| format!("loader.New \"{m}\"")))?;
+        let loader = self
+            .loader
+            .descend(path)
+            .map_err(|e| e.reworded(|m| format!("loader.New \"{m}\"")))?;
         let root = loader.root().to_owned();
         let quoted = |e: Error| e.reworded(|m| format!("accumulateDirectory: \"{m}\""));
         let mut child = self.child(loader, path).map_err(quoted)?;
         if child.kustomization.kind != COMPONENT {
             let kind = &child.kustomization.kind;
-            return Err(quoted(Error::invalid(format!("expected kind 'Component' for path '{root}' but got '{kind}'"))));
+            return Err(quoted(Error::invalid(format!(
+                "expected kind 'Component' for path '{root}' but got '{kind}'"
+            ))));
         }
-        child.accumulate(all).map_err(|e| quoted(wrap(e, &format!("recursed accumulation of path '{root}'"))))
+        child
+            .accumulate(all)
+            .map_err(|e| quoted(wrap(e, &format!("recursed accumulation of path '{root}'"))))
     }
 
     fn add_config(&self, all: &mut Accumulator) -> Result<()> {
@@ -254,11 +308,14 @@ impl<'t, 's> Target<'t, 's> {
         if !self.kustomization.configurations.is_empty() {
             config.merge(&custom)?;
         }
-        all.merge_config(&config).map_err(|e| e.context("merging config"))?;
+        all.merge_config(&config)
+            .map_err(|e| e.context("merging config"))?;
         let crds = &self.kustomization.crds;
         if !crds.is_empty() {
-            let config = crate::crds::config(&self.loader, crds).map_err(|e| e.context(format!("loading CRDs [{}]", crds.join(" "))))?;
-            all.merge_config(&config).map_err(|e| e.context("merging CRDs"))?;
+            let config = crate::crds::config(&self.loader, crds)
+                .map_err(|e| e.context(format!("loading CRDs [{}]", crds.join(" "))))?;
+            all.merge_config(&config)
+                .map_err(|e| e.context("merging CRDs"))?;
         }
         Ok(())
     }
@@ -269,23 +326,36 @@ impl<'t, 's> Target<'t, 's> {
             return Err(step::refuse_helm());
         }
         let global = k.generator_options.as_ref();
-        let built_in = |kind: Kind, list: &[crate::kustomization::GeneratorArgs]| -> Result<Vec<(Resource, Option<Origin>)>> {
-            let name = if kind == Kind::ConfigMap { "ConfigMapGenerator" } else { "SecretGenerator" };
+        let built_in = |kind: Kind,
+                        list: &[crate::kustomization::GeneratorArgs]|
+         -> Result<Vec<(Resource, Option<Origin>)>> {
+            let name = if kind == Kind::ConfigMap {
+                "ConfigMapGenerator"
+            } else {
+                "SecretGenerator"
+            };
             let origin = self.origin.as_ref().map(|o| o.built_in(name, self.file));
             list.iter()
                 .map(|args| {
                     let mut args = args.clone();
                     args.options = GeneratorOptions::merged(args.options.take(), global);
-                    Ok((generate::generate(kind, &args, &self.loader)?, origin.clone()))
+                    Ok((
+                        generate::generate(kind, &args, &self.loader)?,
+                        origin.clone(),
+                    ))
                 })
                 .collect()
         };
         let mut made = built_in(Kind::ConfigMap, &k.config_map_generator)?;
         made.extend(built_in(Kind::Secret, &k.secret_generator)?);
         let entries = k.generators.clone();
-        for plugin in self.plugins(&entries).map_err(|e| wrap(e, "loading generator plugins"))? {
+        for plugin in self
+            .plugins(&entries)
+            .map_err(|e| wrap(e, "loading generator plugins"))?
+        {
             let origin = Origin::of_plugin(&plugin);
-            let resources = step::generator(&plugin, &self.loader).map_err(|e| wrap(e, "loading generator plugins"))?;
+            let resources = step::generator(&plugin, &self.loader)
+                .map_err(|e| wrap(e, "loading generator plugins"))?;
             made.extend(resources.into_iter().map(|r| (r, origin.clone())));
         }
         let schema = self.session.schema();
@@ -293,7 +363,9 @@ impl<'t, 's> Target<'t, 's> {
             if let Some(origin) = &origin {
                 origin::mark(&mut resource, origin);
             }
-            all.map.absorb(resource, &schema).map_err(|e| e.context("merging from generator"))?;
+            all.map
+                .absorb(resource, &schema)
+                .map_err(|e| e.context("merging from generator"))?;
         }
         Ok(())
     }
@@ -324,7 +396,10 @@ impl<'t, 's> Target<'t, 's> {
         let mut steps = self.built_in_steps(&all.config)?;
         let entries = std::mem::take(&mut self.kustomization.transformers);
         for plugin in self.plugins(&entries)? {
-            steps.push((step::transformer(&plugin, &self.loader)?, Origin::of_plugin(&plugin)));
+            steps.push((
+                step::transformer(&plugin, &self.loader)?,
+                Origin::of_plugin(&plugin),
+            ));
         }
         let schema = self.session.schema();
         for (step, origin) in steps {
@@ -340,60 +415,112 @@ impl<'t, 's> Target<'t, 's> {
     /// The transformers the kustomization's fields ask for, in the order they run.
     fn built_in_steps(&self, config: &TransformerConfig) -> Result<Vec<(Step, Option<Origin>)>> {
         let k = &self.kustomization;
-        let mut steps = Steps { target: self, list: Vec::new() };
+        let mut steps = Steps {
+            target: self,
+            list: Vec::new(),
+        };
         if let Some(paths) = k.patches_strategic_merge.as_ref().filter(|p| !p.is_empty()) {
             let shown = || vec![("paths".to_owned(), strings(paths))];
-            steps.push("PatchStrategicMergeTransformer", shown, || step::strategic_patches(paths, "", &self.loader))?;
+            steps.push("PatchStrategicMergeTransformer", shown, || {
+                step::strategic_patches(paths, "", &self.loader)
+            })?;
         }
         for entry in &k.patches {
             let shown = || patch_entry(entry, "patch");
             steps.push("PatchTransformer", shown, || {
                 let mut text = String::new();
                 crate::yaml::emit::document(&Value::Map(patch_entry(entry, "patch")), &mut text);
-                let args =
-                    patch::Args { path: &entry.path, patch: &entry.patch, target: entry.target.as_ref(), options: entry.options.as_ref() };
+                let args = patch::Args {
+                    path: &entry.path,
+                    patch: &entry.patch,
+                    target: entry.target.as_ref(),
+                    options: entry.options.as_ref(),
+                };
                 Patch::read(&args, &self.loader, &text).map(Step::Patch)
             })?;
         }
         if !k.namespace.is_empty() {
-            let step =
-                Step::Namespace { name: k.namespace.clone(), specs: config.namespace.clone(), unset_only: false, subjects: Subjects::Default };
+            let step = Step::Namespace {
+                name: k.namespace.clone(),
+                specs: config.namespace.clone(),
+                unset_only: false,
+                subjects: Subjects::Default,
+            };
             steps.add("NamespaceTransformer", step);
         }
         if !k.name_prefix.is_empty() {
-            let step = Step::Affix { end: End::Prefix, text: k.name_prefix.clone(), specs: config.name_prefix.clone() };
+            let step = Step::Affix {
+                end: End::Prefix,
+                text: k.name_prefix.clone(),
+                specs: config.name_prefix.clone(),
+            };
             steps.add("PrefixTransformer", step);
         }
         if !k.name_suffix.is_empty() {
-            let step = Step::Affix { end: End::Suffix, text: k.name_suffix.clone(), specs: config.name_suffix.clone() };
+            let step = Step::Affix {
+                end: End::Suffix,
+                text: k.name_suffix.clone(),
+                specs: config.name_suffix.clone(),
+            };
             steps.add("SuffixTransformer", step);
         }
         for label in &k.labels {
-            let step = Step::Entries { entries: label.pairs.clone(), specs: metadata::label_specs(label, config)? };
+            let step = Step::Entries {
+                entries: label.pairs.clone(),
+                specs: metadata::label_specs(label, config)?,
+            };
             steps.add("LabelTransformer", step);
         }
         if !k.labels.is_empty() || k.common_labels.as_ref().is_some_and(|l| !l.is_empty()) {
             let entries = k.common_labels.clone().unwrap_or_default();
-            steps.add("LabelTransformer", Step::Entries { entries, specs: config.common_labels.clone() });
+            steps.add(
+                "LabelTransformer",
+                Step::Entries {
+                    entries,
+                    specs: config.common_labels.clone(),
+                },
+            );
         }
         if !k.common_annotations.is_empty() {
-            let step = Step::Entries { entries: k.common_annotations.clone(), specs: config.common_annotations.clone() };
+            let step = Step::Entries {
+                entries: k.common_annotations.clone(),
+                specs: config.common_annotations.clone(),
+            };
             steps.add("AnnotationsTransformer", step);
         }
         for entry in k.patches_json6902.iter().flatten() {
             let shown = || patch_entry(entry, "jsonOp");
             steps.push("PatchJson6902Transformer", shown, || {
-                step::json_patch(entry.target.as_ref(), &entry.path, &entry.patch, &self.loader)
+                step::json_patch(
+                    entry.target.as_ref(),
+                    &entry.path,
+                    &entry.patch,
+                    &self.loader,
+                )
             })?;
         }
         for replica in &k.replicas {
-            steps.add("ReplicaCountTransformer", Step::Replicas { replica: replica.clone(), specs: config.replicas.clone() });
+            steps.add(
+                "ReplicaCountTransformer",
+                Step::Replicas {
+                    replica: replica.clone(),
+                    specs: config.replicas.clone(),
+                },
+            );
         }
         for image in &k.images {
-            steps.add("ImageTagTransformer", Step::Image { image: image.clone(), specs: config.images.clone() });
+            steps.add(
+                "ImageTagTransformer",
+                Step::Image {
+                    image: image.clone(),
+                    specs: config.images.clone(),
+                },
+            );
         }
         if !k.replacements.is_empty() {
-            steps.push("ReplacementTransformer", Vec::new, || step::replacements(&k.replacements, &self.loader))?;
+            steps.push("ReplacementTransformer", Vec::new, || {
+                step::replacements(&k.replacements, &self.loader)
+            })?;
         }
         Ok(steps.list)
     }
@@ -413,7 +540,9 @@ impl<'t, 's> Target<'t, 's> {
                 }
             }
             if before.items() != after.items() {
-                return Err(Error::invalid("validator shouldn't modify the resource map"));
+                return Err(Error::invalid(
+                    "validator shouldn't modify the resource map",
+                ));
             }
         }
         Ok(())
@@ -427,15 +556,27 @@ struct Steps<'a, 't, 's> {
 
 impl Steps<'_, '_, '_> {
     fn add(&mut self, name: &str, step: Step) {
-        let origin = self.target.origin.as_ref().map(|o| o.built_in(name, self.target.file));
+        let origin = self
+            .target
+            .origin
+            .as_ref()
+            .map(|o| o.built_in(name, self.target.file));
         self.list.push((step, origin));
     }
 
-    fn push(&mut self, name: &str, shown: impl FnOnce() -> Vec<(String, Value)>, make: impl FnOnce() -> Result<Step>) -> Result<()> {
+    fn push(
+        &mut self,
+        name: &str,
+        shown: impl FnOnce() -> Vec<(String, Value)>,
+        make: impl FnOnce() -> Result<Step>,
+    ) -> Result<()> {
         let step = make().map_err(|e| {
             let mut text = String::new();
             crate::yaml::emit::document(&Value::Map(shown()), &mut text);
-            wrap(e, &format!("trouble configuring builtin {name} with config: `\n{text}`"))
+            wrap(
+                e,
+                &format!("trouble configuring builtin {name} with config: `\n{text}`"),
+            )
         })?;
         self.add(name, step);
         Ok(())
@@ -490,5 +631,7 @@ fn drop_local(map: &mut ResMap) -> Result<()> {
 }
 
 fn is_local(resource: &Resource) -> bool {
-    resource.annotation(annotation::LOCAL_CONFIG).is_some_and(|value| value != "false")
+    resource
+        .annotation(annotation::LOCAL_CONFIG)
+        .is_some_and(|value| value != "false")
 }

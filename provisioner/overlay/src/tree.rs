@@ -60,7 +60,11 @@ pub trait FileTree {
 /// Joins `path` to `base` and removes `.` and `..` by text alone. Both use `/`; the result is absolute.
 pub(crate) fn join(base: &str, path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
-    let all = if path.starts_with('/') { path.to_owned() } else { format!("{base}/{path}") };
+    let all = if path.starts_with('/') {
+        path.to_owned()
+    } else {
+        format!("{base}/{path}")
+    };
     for part in all.split('/') {
         match part {
             "" | "." => {}
@@ -75,7 +79,11 @@ pub(crate) fn join(base: &str, path: &str) -> String {
 
 /// Whether `path` is `directory` or below it.
 pub(crate) fn is_within(path: &str, directory: &str) -> bool {
-    directory == "/" || path == directory || path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'))
+    directory == "/"
+        || path == directory
+        || path
+            .strip_prefix(directory)
+            .is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// The directory a path is in.

@@ -77,7 +77,9 @@ impl Value {
             Value::Int(v) => Value::Float(v as f64),
             Value::Uint(v) => Value::Float(v as f64),
             Value::List(items) => Value::List(items.into_iter().map(Value::floats).collect()),
-            Value::Map(entries) => Value::Map(entries.into_iter().map(|(k, v)| (k, v.floats())).collect()),
+            Value::Map(entries) => {
+                Value::Map(entries.into_iter().map(|(k, v)| (k, v.floats())).collect())
+            }
             other => other,
         }
     }
@@ -93,7 +95,11 @@ impl From<&Value> for serde_json::Value {
             Value::Float(v) => v.into(),
             Value::String(v) => v.into(),
             Value::List(items) => items.iter().map(serde_json::Value::from).collect(),
-            Value::Map(entries) => entries.iter().map(|(k, v)| (k.clone(), v.into())).collect::<serde_json::Map<_, _>>().into(),
+            Value::Map(entries) => entries
+                .iter()
+                .map(|(k, v)| (k.clone(), v.into()))
+                .collect::<serde_json::Map<_, _>>()
+                .into(),
         }
     }
 }
@@ -115,7 +121,12 @@ pub(crate) fn of_document(node: &Node) -> Result<Value, NoValue> {
 fn convert(node: &Node, dialect: Dialect, top: bool) -> Result<Value, NoValue> {
     match &node.data {
         Data::Scalar(_) => scalar(node, dialect),
-        Data::Seq(items) => Ok(Value::List(items.iter().map(|n| convert(n, dialect, false)).collect::<Result<_, _>>()?)),
+        Data::Seq(items) => Ok(Value::List(
+            items
+                .iter()
+                .map(|n| convert(n, dialect, false))
+                .collect::<Result<_, _>>()?,
+        )),
         Data::Map(entries) => {
             let mut out: Vec<(String, Value)> = Vec::with_capacity(entries.len());
             let mut seen = Seen::new(entries.len());
@@ -165,18 +176,27 @@ impl Seen {
 
 fn key_text(key: &Node, dialect: Dialect, top: bool) -> Result<String, NoValue> {
     if !key.is_scalar() {
-        return Err(NoValue(format!("invalid map key: {}", crate::yaml::print::flow(key))));
+        return Err(NoValue(format!(
+            "invalid map key: {}",
+            crate::yaml::print::flow(key)
+        )));
     }
     let value = scalar(key, dialect)?;
     match (value, dialect) {
         (Value::String(text), _) => Ok(text),
         (_, Dialect::Current) if top => Ok(key.text().to_owned()),
-        (_, Dialect::Current) => Err(NoValue("json: unsupported type: map[interface {}]interface {}".to_owned())),
+        (_, Dialect::Current) => Err(NoValue(
+            "json: unsupported type: map[interface {}]interface {}".to_owned(),
+        )),
         (Value::Int(v), _) => Ok(v.to_string()),
         (Value::Uint(v), _) => Ok(v.to_string()),
         (Value::Float(v), _) => Ok(float::general(f64::from(v as f32))),
         (Value::Bool(v), _) => Ok(v.to_string()),
-        (other, _) => Err(NoValue(format!("unsupported map key of type: {}, key: {}", other.kind_name(), key.text()))),
+        (other, _) => Err(NoValue(format!(
+            "unsupported map key of type: {}, key: {}",
+            other.kind_name(),
+            key.text()
+        ))),
     }
 }
 
@@ -212,7 +232,11 @@ fn scalar(node: &Node, dialect: Dialect) -> Result<Value, NoValue> {
             match (tag, &read) {
                 (Tag::Float, Scalar::Int(v)) => Ok(Value::Float(*v as f64)),
                 _ if read.tag() == *tag => typed(read, text, dialect, false),
-                _ => Err(NoValue(format!("yaml: cannot decode {} `{text}` as a {}", read.tag().as_str(), tag.as_str()))),
+                _ => Err(NoValue(format!(
+                    "yaml: cannot decode {} `{text}` as a {}",
+                    read.tag().as_str(),
+                    tag.as_str()
+                ))),
             }
         }
         _ => string(),
@@ -227,7 +251,13 @@ fn typed(read: Scalar, text: &str, dialect: Dialect, implicit: bool) -> Result<V
         Scalar::Uint(v) => Value::Uint(v),
         Scalar::Float(v) if v.is_finite() => Value::Float(v),
         Scalar::Float(v) => {
-            let name = if v.is_nan() { "NaN" } else if v > 0.0 { "+Inf" } else { "-Inf" };
+            let name = if v.is_nan() {
+                "NaN"
+            } else if v > 0.0 {
+                "+Inf"
+            } else {
+                "-Inf"
+            };
             return Err(NoValue(format!("json: unsupported value: {name}")));
         }
         Scalar::Timestamp(time) if dialect == Dialect::Current || !implicit => Value::String(time),
@@ -256,7 +286,13 @@ pub(crate) fn to_node(value: &Value) -> Node {
             let mut node = Node::empty_map();
             node.tag = Tag::Map;
             node.data = Data::Map(
-                sorted.into_iter().map(|(k, v)| crate::yaml::Entry { key: string_node(k), value: to_node(v) }).collect(),
+                sorted
+                    .into_iter()
+                    .map(|(k, v)| crate::yaml::Entry {
+                        key: string_node(k),
+                        value: to_node(v),
+                    })
+                    .collect(),
             );
             node
         }
@@ -272,17 +308,33 @@ pub(crate) fn from_json(value: &Value) -> Node {
         Value::Uint(v) => Node::tagged_scalar(v.to_string(), Tag::Int),
         Value::Float(v) => number_node(float::json(v)),
         Value::String(text) => json_string(&text),
-        Value::List(items) => Node { data: Data::Seq(items.iter().map(from_json).collect()), tag: Tag::Seq, ..Node::empty_seq() },
+        Value::List(items) => Node {
+            data: Data::Seq(items.iter().map(from_json).collect()),
+            tag: Tag::Seq,
+            ..Node::empty_seq()
+        },
         Value::Map(mut entries) => {
             entries.sort_by(|a, b| a.0.cmp(&b.0));
-            let entries = entries.iter().map(|(k, v)| crate::yaml::Entry { key: json_string(k), value: from_json(v) }).collect();
-            Node { data: Data::Map(entries), ..Node::tagged_map() }
+            let entries = entries
+                .iter()
+                .map(|(k, v)| crate::yaml::Entry {
+                    key: json_string(k),
+                    value: from_json(v),
+                })
+                .collect();
+            Node {
+                data: Data::Map(entries),
+                ..Node::tagged_map()
+            }
         }
     }
 }
 
 fn json_string(text: &str) -> Node {
-    Node { style: Style::Double, ..Node::tagged_scalar(text, Tag::Str) }
+    Node {
+        style: Style::Double,
+        ..Node::tagged_scalar(text, Tag::Str)
+    }
 }
 
 fn number_node(text: String) -> Node {
@@ -294,7 +346,9 @@ fn string_node(text: &str) -> Node {
     let mut node = Node::tagged_scalar(text, Tag::Str);
     node.style = if text.contains('\n') {
         Style::Literal
-    } else if plain(text, Dialect::Current, true) != Scalar::Str || crate::yaml::resolve::is_not_a_string(text) {
+    } else if plain(text, Dialect::Current, true) != Scalar::Str
+        || crate::yaml::resolve::is_not_a_string(text)
+    {
         Style::Double
     } else {
         Style::Plain

@@ -34,7 +34,11 @@ pub(crate) struct PreparedSpec {
 /// Splits at `delimiter`; a backslash before it keeps it.
 pub(crate) fn split_path(path: &str, delimiter: char) -> Vec<String> {
     let pieces: Vec<&str> = path.split(delimiter).collect();
-    let pieces = if pieces.len() > 1 && pieces[0].is_empty() { &pieces[1..] } else { &pieces[..] };
+    let pieces = if pieces.len() > 1 && pieces[0].is_empty() {
+        &pieces[1..]
+    } else {
+        &pieces[..]
+    };
     let mut out: Vec<String> = Vec::new();
     for piece in pieces {
         match out.last_mut() {
@@ -54,11 +58,20 @@ impl PreparedSpec {
         let parts = split_path(&spec.path, '/')
             .into_iter()
             .map(|name| match name.strip_suffix("[]") {
-                Some(short) => Part { name: short.to_owned(), sequence: true },
-                None => Part { name, sequence: false },
+                Some(short) => Part {
+                    name: short.to_owned(),
+                    sequence: true,
+                },
+                None => Part {
+                    name,
+                    sequence: false,
+                },
             })
             .collect();
-        PreparedSpec { spec: spec.clone(), parts }
+        PreparedSpec {
+            spec: spec.clone(),
+            parts,
+        }
     }
 
     pub(crate) fn all(specs: &[FieldSpec]) -> Vec<PreparedSpec> {
@@ -79,11 +92,17 @@ impl PreparedSpec {
             return true;
         }
         let (group, version) = split_api_version(node.get("apiVersion").map_or("", Node::text));
-        (gvk.group.is_empty() || gvk.group == group) && (gvk.version.is_empty() || gvk.version == version)
+        (gvk.group.is_empty() || gvk.group == group)
+            && (gvk.version.is_empty() || gvk.version == version)
     }
 
     /// Calls `set` on every field the specification names in `node`, if it is for such objects.
-    pub(crate) fn apply(&self, node: &mut Node, create: &Create, set: &mut dyn FnMut(&mut Node) -> Result<()>) -> Result<()> {
+    pub(crate) fn apply(
+        &self,
+        node: &mut Node,
+        create: &Create,
+        set: &mut dyn FnMut(&mut Node) -> Result<()>,
+    ) -> Result<()> {
         if !self.applies(node) {
             return Ok(());
         }
@@ -91,11 +110,25 @@ impl PreparedSpec {
     }
 
     /// As [`PreparedSpec::apply`], for any object.
-    pub(crate) fn apply_always(&self, node: &mut Node, create: &Create, set: &mut dyn FnMut(&mut Node) -> Result<()>) -> Result<()> {
-        let walk = Walk { create: if self.spec.create { create } else { &Create::Never } };
+    pub(crate) fn apply_always(
+        &self,
+        node: &mut Node,
+        create: &Create,
+        set: &mut dyn FnMut(&mut Node) -> Result<()>,
+    ) -> Result<()> {
+        let walk = Walk {
+            create: if self.spec.create {
+                create
+            } else {
+                &Create::Never
+            },
+        };
         walk.visit(node, &self.parts, set).map_err(|e| {
             let id = Resource::new(node.clone()).current_id();
-            e.context(format!("considering field '{}' of object {id}", self.spec.path))
+            e.context(format!(
+                "considering field '{}' of object {id}",
+                self.spec.path
+            ))
         })
     }
 }
@@ -105,8 +138,15 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn visit(&self, node: &mut Node, parts: &[Part], set: &mut dyn FnMut(&mut Node) -> Result<()>) -> Result<()> {
-        let Some((part, rest)) = parts.split_first() else { return set(node) };
+    fn visit(
+        &self,
+        node: &mut Node,
+        parts: &[Part],
+        set: &mut dyn FnMut(&mut Node) -> Result<()>,
+    ) -> Result<()> {
+        let Some((part, rest)) = parts.split_first() else {
+            return set(node);
+        };
         if node.is_null() {
             return Ok(());
         }
@@ -114,8 +154,16 @@ impl Walk<'_> {
             Data::Seq(items) => {
                 for item in items {
                     self.visit(item, parts, set).map_err(|e| {
-                        let path: Vec<String> =
-                            parts.iter().map(|p| if p.sequence { format!("{}[]", p.name) } else { p.name.clone() }).collect();
+                        let path: Vec<String> = parts
+                            .iter()
+                            .map(|p| {
+                                if p.sequence {
+                                    format!("{}[]", p.name)
+                                } else {
+                                    p.name.clone()
+                                }
+                            })
+                            .collect();
                         e.context(format!("visit traversal on path: [{}]", path.join(" ")))
                     })?;
                 }
@@ -126,7 +174,13 @@ impl Walk<'_> {
         }
     }
 
-    fn visit_map(&self, node: &mut Node, part: &Part, rest: &[Part], set: &mut dyn FnMut(&mut Node) -> Result<()>) -> Result<()> {
+    fn visit_map(
+        &self,
+        node: &mut Node,
+        part: &Part,
+        rest: &[Part],
+        set: &mut dyn FnMut(&mut Node) -> Result<()>,
+    ) -> Result<()> {
         if part.name.is_empty() {
             return Err(Error::invalid("cannot set or create an empty field name"));
         }
@@ -143,7 +197,10 @@ impl Walk<'_> {
         };
         let field = match &made {
             // A field made now has no tag yet; one that was null gets it.
-            Some(made) => node.get_or_create(&part.name, || Node { tag: Tag::None, ..made.clone() }),
+            Some(made) => node.get_or_create(&part.name, || Node {
+                tag: Tag::None,
+                ..made.clone()
+            }),
             None => node.get_mut(&part.name),
         };
         let Some(field) = field else { return Ok(()) };

@@ -33,7 +33,13 @@ fn of(resource: &Resource) -> Result<String> {
         Some(node) if node.is_scalar() => Ok(Value::String(node.text().to_owned())),
         Some(node) => crate::value::of_resource(node),
     };
-    let optional = |name: &str| resource.node.get(name).filter(|n| n.is_map()).map(|_| field(name));
+    let optional = |name: &str| {
+        resource
+            .node
+            .get(name)
+            .filter(|n| n.is_map())
+            .map(|_| field(name))
+    };
     let text = |text: &str| Value::String(text.to_owned());
     let content = match resource.kind() {
         "ConfigMap" => {
@@ -47,14 +53,24 @@ fn of(resource: &Resource) -> Result<String> {
             content
         }
         "Secret" => {
-            let mut content = vec![("data".to_owned(), field("data")?), ("kind".to_owned(), text("Secret")), ("name".to_owned(), text(""))];
+            let mut content = vec![
+                ("data".to_owned(), field("data")?),
+                ("kind".to_owned(), text("Secret")),
+                ("name".to_owned(), text("")),
+            ];
             if let Some(plain) = optional("stringData") {
                 content.push(("stringData".to_owned(), plain?));
             }
-            content.push(("type".to_owned(), text(resource.node.get("type").map_or("", Node::text))));
+            content.push((
+                "type".to_owned(),
+                text(resource.node.get("type").map_or("", Node::text)),
+            ));
             content
         }
-        _ => vec![("object".to_owned(), crate::value::of_resource(&resource.node)?)],
+        _ => vec![(
+            "object".to_owned(),
+            crate::value::of_resource(&resource.node)?,
+        )],
     };
     Ok(encode(&json::compact(&Value::Map(content))))
 }

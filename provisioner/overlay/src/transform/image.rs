@@ -11,15 +11,31 @@ use crate::yaml::{Node, Tag};
 
 /// Changes every image that `image` names: in all `containers` and `initContainers`, and where `specs` say.
 pub(crate) fn apply(map: &mut ResMap, image: &Image, specs: &[FieldSpec]) -> Result<()> {
-    let change = Change { image, pattern: regex(&format!("^{}(:[a-zA-Z0-9_.{{}}-]*)?(@sha256:[a-zA-Z0-9_.{{}}-]*)?$", image.name)).ok() };
+    let change = Change {
+        image,
+        pattern: regex(&format!(
+            "^{}(:[a-zA-Z0-9_.{{}}-]*)?(@sha256:[a-zA-Z0-9_.{{}}-]*)?$",
+            image.name
+        ))
+        .ok(),
+    };
     let specs = PreparedSpec::all(specs);
-    let is_definition = |node: &Node| node.get("kind").map_or("", Node::text) == "CustomResourceDefinition";
-    map.each(|node| if is_definition(node) { Ok(()) } else { change.find(node) })?;
+    let is_definition =
+        |node: &Node| node.get("kind").map_or("", Node::text) == "CustomResourceDefinition";
+    map.each(|node| {
+        if is_definition(node) {
+            Ok(())
+        } else {
+            change.find(node)
+        }
+    })?;
     map.each(|node| {
         if is_definition(node) {
             return Ok(());
         }
-        specs.iter().try_for_each(|spec| spec.apply(node, &Create::Never, &mut |field| change.update(field)))
+        specs.iter().try_for_each(|spec| {
+            spec.apply(node, &Create::Never, &mut |field| change.update(field))
+        })
     })
 }
 
@@ -61,11 +77,19 @@ impl Change<'_> {
         if !field.is_null() && !field.is_scalar() {
             return Err(wrong_kind(field, "ScalarNode"));
         }
-        if !self.pattern.as_ref().is_some_and(|p| p.is_match(field.text())) {
+        if !self
+            .pattern
+            .as_ref()
+            .is_some_and(|p| p.is_match(field.text()))
+        {
             return Ok(());
         }
         let (name, mut tag, mut digest) = split(field.text());
-        let mut name = if self.image.new_name.is_empty() { name.to_owned() } else { self.image.new_name.clone() };
+        let mut name = if self.image.new_name.is_empty() {
+            name.to_owned()
+        } else {
+            self.image.new_name.clone()
+        };
         let image = self.image;
         let suffixed;
         match (image.new_tag.is_empty(), image.digest.is_empty()) {

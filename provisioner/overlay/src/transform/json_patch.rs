@@ -20,7 +20,9 @@ impl JsonPatch {
         let value = if text.starts_with('[') {
             json::parse(text).map_err(Error::invalid)?
         } else {
-            crate::decode::document(text.as_bytes()).map_err(DecodeError::into_error)?.unwrap_or(Value::Null)
+            crate::decode::document(text.as_bytes())
+                .map_err(DecodeError::into_error)?
+                .unwrap_or(Value::Null)
         };
         match value {
             Value::Null => Ok(JsonPatch(Vec::new())),
@@ -35,7 +37,10 @@ impl JsonPatch {
                 }
                 Ok(JsonPatch(items))
             }
-            other => Err(Error::invalid(format!("json: cannot unmarshal {} into Go value of type jsonpatch.Patch", other.kind_name()))),
+            other => Err(Error::invalid(format!(
+                "json: cannot unmarshal {} into Go value of type jsonpatch.Patch",
+                other.kind_name()
+            ))),
         }
     }
 
@@ -67,29 +72,52 @@ fn text<'a>(operation: &'a Value, field: &str) -> Option<&'a str> {
 fn apply(document: &mut Value, operation: &Value) -> Result<()> {
     let kind = text(operation, "op").unwrap_or("unknown");
     let value = operation.get("value");
-    let path = || text(operation, "path").ok_or_else(|| Error::invalid(format!("{kind} operation failed to decode path: missing value")));
-    let from = || text(operation, "from").ok_or_else(|| Error::invalid(format!("{kind} operation failed to decode from: missing value")));
+    let path = || {
+        text(operation, "path").ok_or_else(|| {
+            Error::invalid(format!(
+                "{kind} operation failed to decode path: missing value"
+            ))
+        })
+    };
+    let from = || {
+        text(operation, "from").ok_or_else(|| {
+            Error::invalid(format!(
+                "{kind} operation failed to decode from: missing value"
+            ))
+        })
+    };
     match kind {
         "add" => add(document, path()?, value.cloned().unwrap_or(Value::Null)),
         "remove" => {
             let path = path()?;
             let (parent, key) = find(document, path)
                 .ok_or_else(|| Error::invalid(format!("remove operation does not apply: doc is missing path: \"{path}\": missing value")))?;
-            take(parent, &key).map_err(|e| e.context(format!("error in remove for path: '{path}'"))).map(drop)
+            take(parent, &key)
+                .map_err(|e| e.context(format!("error in remove for path: '{path}'")))
+                .map(drop)
         }
         "replace" => replace(document, path()?, value.cloned().unwrap_or(Value::Null)),
         "move" => {
             let from = from()?;
-            let (parent, key) = find(document, from)
-                .ok_or_else(|| Error::invalid(format!("move operation does not apply: doc is missing from path: {from}: missing value")))?;
-            let value = take(parent, &key).map_err(|e| e.context(format!("error in move for path: '{key}'")))?;
+            let (parent, key) = find(document, from).ok_or_else(|| {
+                Error::invalid(format!(
+                    "move operation does not apply: doc is missing from path: {from}: missing value"
+                ))
+            })?;
+            let value = take(parent, &key)
+                .map_err(|e| e.context(format!("error in move for path: '{key}'")))?;
             put(document, path()?, value, "move")
         }
         "copy" => {
             let from = from()?;
-            let (parent, key) = find(document, from)
-                .ok_or_else(|| Error::invalid(format!("copy operation does not apply: doc is missing from path: {from}: missing value")))?;
-            let value = look(parent, &key).map_err(|e| e.context(format!("error in copy for from: '{from}'")))?.cloned();
+            let (parent, key) = find(document, from).ok_or_else(|| {
+                Error::invalid(format!(
+                    "copy operation does not apply: doc is missing from path: {from}: missing value"
+                ))
+            })?;
+            let value = look(parent, &key)
+                .map_err(|e| e.context(format!("error in copy for from: '{from}'")))?
+                .cloned();
             put(document, path()?, value.unwrap_or(Value::Null), "copy")
         }
         "test" => test(document, path()?, value),
@@ -98,39 +126,53 @@ fn apply(document: &mut Value, operation: &Value) -> Result<()> {
 }
 
 fn add(document: &mut Value, path: &str, value: Value) -> Result<()> {
-    let (parent, key) = find(document, path)
-        .ok_or_else(|| Error::invalid(format!("add operation does not apply: doc is missing path: \"{path}\": missing value")))?;
+    let (parent, key) = find(document, path).ok_or_else(|| {
+        Error::invalid(format!(
+            "add operation does not apply: doc is missing path: \"{path}\": missing value"
+        ))
+    })?;
     insert(parent, &key, value).map_err(|e| e.context(format!("error in add for path: '{path}'")))
 }
 
 fn put(document: &mut Value, path: &str, value: Value, kind: &str) -> Result<()> {
     let (parent, key) = find(document, path)
         .ok_or_else(|| Error::invalid(format!("{kind} operation does not apply: doc is missing destination path: {path}: missing value")))?;
-    insert(parent, &key, value).map_err(|e| e.context(format!("error in {kind} for path: '{path}'")))
+    insert(parent, &key, value)
+        .map_err(|e| e.context(format!("error in {kind} for path: '{path}'")))
 }
 
 fn replace(document: &mut Value, path: &str, value: Value) -> Result<()> {
     if path.is_empty() {
         if !matches!(value, Value::Map(_) | Value::List(_)) {
-            return Err(Error::invalid("replace operation value must be object or array"));
+            return Err(Error::invalid(
+                "replace operation value must be object or array",
+            ));
         }
         *document = value;
         return Ok(());
     }
-    let (parent, key) =
-        find(document, path).ok_or_else(|| Error::invalid(format!("replace operation does not apply: doc is missing path: {path}: missing value")))?;
+    let (parent, key) = find(document, path).ok_or_else(|| {
+        Error::invalid(format!(
+            "replace operation does not apply: doc is missing path: {path}: missing value"
+        ))
+    })?;
     match parent {
         Value::Map(entries) => {
             set_key(entries, &key, value);
             Ok(())
         }
         Value::List(items) => {
-            let at = index(items, &key)
-                .map_err(|_| Error::invalid(format!("replace operation does not apply: doc is missing key: {path}: missing value")))?;
+            let at = index(items, &key).map_err(|_| {
+                Error::invalid(format!(
+                    "replace operation does not apply: doc is missing key: {path}: missing value"
+                ))
+            })?;
             items[at] = value;
             Ok(())
         }
-        _ => Err(Error::invalid(format!("replace operation does not apply: doc is missing path: {path}: missing value"))),
+        _ => Err(Error::invalid(format!(
+            "replace operation does not apply: doc is missing path: {path}: missing value"
+        ))),
     }
 }
 
@@ -138,19 +180,35 @@ fn test(document: &mut Value, path: &str, value: Option<&Value>) -> Result<()> {
     let failed = || Error::invalid(format!("testing value {path} failed: test failed"));
     let expected = value.unwrap_or(&Value::Null);
     if path.is_empty() {
-        return if equal(document, expected) { Ok(()) } else { Err(failed()) };
+        return if equal(document, expected) {
+            Ok(())
+        } else {
+            Err(failed())
+        };
     }
-    let (parent, key) =
-        find(document, path).ok_or_else(|| Error::invalid(format!("test operation does not apply: is missing path: {path}: missing value")))?;
-    let found = look(parent, &key).map_err(|e| e.context(format!("error in test for path: '{path}'")))?;
-    if equal(found.unwrap_or(&Value::Null), expected) { Ok(()) } else { Err(failed()) }
+    let (parent, key) = find(document, path).ok_or_else(|| {
+        Error::invalid(format!(
+            "test operation does not apply: is missing path: {path}: missing value"
+        ))
+    })?;
+    let found =
+        look(parent, &key).map_err(|e| e.context(format!("error in test for path: '{path}'")))?;
+    if equal(found.unwrap_or(&Value::Null), expected) {
+        Ok(())
+    } else {
+        Err(failed())
+    }
 }
 
 fn equal(a: &Value, b: &Value) -> bool {
     match (a, b) {
-        (Value::List(a), Value::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b)),
+        (Value::List(a), Value::List(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b))
+        }
         (Value::Map(a), Value::Map(entries)) => {
-            a.len() == entries.len() && a.iter().all(|(key, value)| b.get(key).is_some_and(|other| equal(value, other)))
+            a.len() == entries.len()
+                && a.iter()
+                    .all(|(key, value)| b.get(key).is_some_and(|other| equal(value, other)))
         }
         _ => a.normalized_number() == b.normalized_number(),
     }
@@ -158,13 +216,19 @@ fn equal(a: &Value, b: &Value) -> bool {
 
 /// The collection a path leads into, and the last part of the path.
 fn find<'v>(document: &'v mut Value, path: &str) -> Option<(&'v mut Value, String)> {
-    let parts: Vec<String> = path.split('/').map(|part| part.replace("~1", "/").replace("~0", "~")).collect();
+    let parts: Vec<String> = path
+        .split('/')
+        .map(|part| part.replace("~1", "/").replace("~0", "~"))
+        .collect();
     let (key, way) = parts.split_last()?;
     let way = way.get(1..)?;
     let mut at = document;
     for part in way {
         at = match at {
-            Value::Map(entries) => entries.iter_mut().find(|(k, _)| k == part).map(|(_, v)| v)?,
+            Value::Map(entries) => entries
+                .iter_mut()
+                .find(|(k, _)| k == part)
+                .map(|(_, v)| v)?,
             Value::List(items) => {
                 let at = index(items, part).ok()?;
                 items.get_mut(at)?
@@ -176,11 +240,14 @@ fn find<'v>(document: &'v mut Value, path: &str) -> Option<(&'v mut Value, Strin
 }
 
 fn bad_index(index: i64) -> Error {
-    Error::invalid(format!("Unable to access invalid index: {index}: invalid index referenced"))
+    Error::invalid(format!(
+        "Unable to access invalid index: {index}: invalid index referenced"
+    ))
 }
 
 fn parse_index(key: &str) -> Result<i64> {
-    key.parse().map_err(|_| Error::invalid(format!("strconv.Atoi: parsing \"{key}\": invalid syntax")))
+    key.parse()
+        .map_err(|_| Error::invalid(format!("strconv.Atoi: parsing \"{key}\": invalid syntax")))
 }
 
 /// The place of an existing element; negative indices count from the end.
@@ -230,7 +297,9 @@ fn take(parent: &mut Value, key: &str) -> Result<Value> {
     match parent {
         Value::Map(entries) => match entries.iter().position(|(k, _)| k == key) {
             Some(at) => Ok(entries.remove(at).1),
-            None => Err(Error::invalid(format!("Unable to remove nonexistent key: {key}: missing value"))),
+            None => Err(Error::invalid(format!(
+                "Unable to remove nonexistent key: {key}: missing value"
+            ))),
         },
         Value::List(items) => {
             let at = index(items, key)?;

@@ -55,21 +55,36 @@ impl<'s> Merge<'s> {
     /// The type of the nodes: what the parent says, or what they say of themselves.
     fn place(&self, nodes: [Option<&Node>; 2], given: Option<Place<'s>>) -> Option<Place<'s>> {
         given.or_else(|| {
-            nodes.into_iter().flatten().filter(|n| !n.is_null()).find_map(|node| {
-                let text = |key| node.get(key).filter(|v| !v.is_empty()).map_or("", Node::text);
-                let (api_version, kind) = (text("apiVersion"), text("kind"));
-                if api_version.is_empty() || kind.is_empty() {
-                    return None;
-                }
-                self.schema.of_kind(&Gvk::new(api_version, kind))
-            })
+            nodes
+                .into_iter()
+                .flatten()
+                .filter(|n| !n.is_null())
+                .find_map(|node| {
+                    let text = |key| {
+                        node.get(key)
+                            .filter(|v| !v.is_empty())
+                            .map_or("", Node::text)
+                    };
+                    let (api_version, kind) = (text("apiVersion"), text("kind"));
+                    if api_version.is_empty() || kind.is_empty() {
+                        return None;
+                    }
+                    self.schema.of_kind(&Gvk::new(api_version, kind))
+                })
         })
     }
 
-    fn walk(&self, dest: Option<&mut Node>, patch: Option<&mut Node>, given: Option<Place<'s>>) -> Result<Outcome> {
+    fn walk(
+        &self,
+        dest: Option<&mut Node>,
+        patch: Option<&mut Node>,
+        given: Option<Place<'s>>,
+    ) -> Result<Outcome> {
         let (d, p) = (dest.as_deref(), patch.as_deref());
         let place = self.place([d, p], given);
-        let Some(lead) = present(d).or(present(p)) else { return self.walk_map(dest, patch, place) };
+        let Some(lead) = present(d).or(present(p)) else {
+            return self.walk_map(dest, patch, place);
+        };
         let kind = lead.kind_name();
         for other in [present(d), present(p)].into_iter().flatten() {
             if other.kind_name() != kind {
@@ -80,9 +95,17 @@ impl<'s> Merge<'s> {
             Data::Map(_) => self.walk_map(dest, patch, place),
             Data::Seq(_) => match place.and_then(Place::merge_keys) {
                 Some(keys) => self.walk_list(dest, patch, place, keys),
-                None => Ok(if patch.is_some() { Outcome::Patch } else { Outcome::Dest }),
+                None => Ok(if patch.is_some() {
+                    Outcome::Patch
+                } else {
+                    Outcome::Dest
+                }),
             },
-            Data::Scalar(_) => Ok(if patch.is_some() { Outcome::Patch } else { Outcome::Dest }),
+            Data::Scalar(_) => Ok(if patch.is_some() {
+                Outcome::Patch
+            } else {
+                Outcome::Dest
+            }),
         }
     }
 
@@ -102,14 +125,27 @@ impl<'s> Merge<'s> {
                 Ok(true)
             }
             Data::Seq(_) => {
-                let Some(keys) = place.and_then(Place::merge_keys) else { return Ok(true) };
+                let Some(keys) = place.and_then(Place::merge_keys) else {
+                    return Ok(true);
+                };
                 if directive(node)? == Directive::Delete {
                     return Ok(false);
                 }
-                let Data::Seq(items) = &mut node.data else { return Ok(true) };
-                let mut pool = Pool { nodes: std::mem::take(items), list: Vec::new() };
+                let Data::Seq(items) = &mut node.data else {
+                    return Ok(true);
+                };
+                let mut pool = Pool {
+                    nodes: std::mem::take(items),
+                    list: Vec::new(),
+                };
                 let all: Vec<usize> = (0..pool.nodes.len()).collect();
-                let merged = self.elements(&mut pool, all.clone(), Some(all), place.and_then(Place::elements), keys)?;
+                let merged = self.elements(
+                    &mut pool,
+                    all.clone(),
+                    Some(all),
+                    place.and_then(Place::elements),
+                    keys,
+                )?;
                 *items = pool.take(&merged);
                 Ok(true)
             }
@@ -117,7 +153,9 @@ impl<'s> Merge<'s> {
     }
 
     fn fields_self(&self, node: &mut Node, place: Option<Place<'s>>) -> Result<()> {
-        let Data::Map(entries) = &mut node.data else { return Ok(()) };
+        let Data::Map(entries) = &mut node.data else {
+            return Ok(());
+        };
         let mut removed = Vec::new();
         for (at, entry) in entries.iter_mut().enumerate() {
             let inner = place.and_then(|p| p.field(entry.key.text()));
@@ -133,7 +171,12 @@ impl<'s> Merge<'s> {
         Ok(())
     }
 
-    fn walk_map(&self, dest: Option<&mut Node>, patch: Option<&mut Node>, place: Option<Place<'s>>) -> Result<Outcome> {
+    fn walk_map(
+        &self,
+        dest: Option<&mut Node>,
+        patch: Option<&mut Node>,
+        place: Option<Place<'s>>,
+    ) -> Result<Outcome> {
         let Some(dest) = dest.filter(|d| !d.is_null()) else {
             return self.add_map(patch, place);
         };
@@ -158,7 +201,9 @@ impl<'s> Merge<'s> {
     }
 
     fn add_map(&self, patch: Option<&mut Node>, place: Option<Place<'s>>) -> Result<Outcome> {
-        let Some(patch) = patch else { return Ok(Outcome::Nothing) };
+        let Some(patch) = patch else {
+            return Ok(Outcome::Nothing);
+        };
         if patch.is_null() {
             return Ok(Outcome::Patch);
         }
@@ -169,8 +214,17 @@ impl<'s> Merge<'s> {
         Ok(Outcome::Patch)
     }
 
-    fn fields(&self, dest: &mut Node, patch: Option<&mut Node>, place: Option<Place<'s>>) -> Result<()> {
-        let mut names: Vec<String> = dest.entries().iter().map(|e| e.key.text().to_owned()).collect();
+    fn fields(
+        &self,
+        dest: &mut Node,
+        patch: Option<&mut Node>,
+        place: Option<Place<'s>>,
+    ) -> Result<()> {
+        let mut names: Vec<String> = dest
+            .entries()
+            .iter()
+            .map(|e| e.key.text().to_owned())
+            .collect();
         let mut patch = patch;
         if let Some(patch) = &patch {
             names.extend(patch.entries().iter().map(|e| e.key.text().to_owned()));
@@ -209,7 +263,8 @@ impl<'s> Merge<'s> {
                     }
                 }
                 Outcome::Patch => {
-                    let value = over.map(|node| std::mem::replace(node, Node::tagged_scalar("", Tag::Null)));
+                    let value = over
+                        .map(|node| std::mem::replace(node, Node::tagged_scalar("", Tag::Null)));
                     dest.set_styled(&name, value, style);
                 }
                 Outcome::Nothing => {
@@ -220,9 +275,17 @@ impl<'s> Merge<'s> {
         Ok(())
     }
 
-    fn walk_list(&self, dest: Option<&mut Node>, patch: Option<&mut Node>, place: Option<Place<'s>>, keys: &[String]) -> Result<Outcome> {
+    fn walk_list(
+        &self,
+        dest: Option<&mut Node>,
+        patch: Option<&mut Node>,
+        place: Option<Place<'s>>,
+        keys: &[String],
+    ) -> Result<Outcome> {
         let Some(dest) = dest.filter(|d| !d.is_null()) else {
-            let Some(patch) = patch else { return Ok(Outcome::Nothing) };
+            let Some(patch) = patch else {
+                return Ok(Outcome::Nothing);
+            };
             self.list_self(patch, place, keys)?;
             return Ok(Outcome::Patch);
         };
@@ -240,8 +303,13 @@ impl<'s> Merge<'s> {
                 Directive::Merge => {}
             }
         }
-        let Data::Seq(items) = &mut dest.data else { return Ok(Outcome::Dest) };
-        let mut pool = Pool { nodes: std::mem::take(items), list: Vec::new() };
+        let Data::Seq(items) = &mut dest.data else {
+            return Ok(Outcome::Dest);
+        };
+        let mut pool = Pool {
+            nodes: std::mem::take(items),
+            list: Vec::new(),
+        };
         let under: Vec<usize> = (0..pool.nodes.len()).collect();
         let over = patch.and_then(|p| match &mut p.data {
             Data::Seq(more) => {
@@ -251,17 +319,34 @@ impl<'s> Merge<'s> {
             }
             _ => None,
         });
-        let merged = self.elements(&mut pool, under, over, place.and_then(Place::elements), keys)?;
+        let merged = self.elements(
+            &mut pool,
+            under,
+            over,
+            place.and_then(Place::elements),
+            keys,
+        )?;
         *items = pool.take(&merged);
         Ok(Outcome::Dest)
     }
 
     /// A list that is added or replaces another, after its directive was looked at.
     fn list_self(&self, list: &mut Node, place: Option<Place<'s>>, keys: &[String]) -> Result<()> {
-        let Data::Seq(items) = &mut list.data else { return Ok(()) };
-        let mut pool = Pool { nodes: std::mem::take(items), list: Vec::new() };
+        let Data::Seq(items) = &mut list.data else {
+            return Ok(());
+        };
+        let mut pool = Pool {
+            nodes: std::mem::take(items),
+            list: Vec::new(),
+        };
         let all: Vec<usize> = (0..pool.nodes.len()).collect();
-        let merged = self.elements(&mut pool, all.clone(), Some(all), place.and_then(Place::elements), keys)?;
+        let merged = self.elements(
+            &mut pool,
+            all.clone(),
+            Some(all),
+            place.and_then(Place::elements),
+            keys,
+        )?;
         *items = pool.take(&merged);
         Ok(())
     }
@@ -276,7 +361,11 @@ impl<'s> Merge<'s> {
         keys: &[String],
     ) -> Result<Vec<usize>> {
         let scalar_key = [String::new()];
-        let order: Vec<&[usize]> = patch.iter().map(Vec::as_slice).chain([dest.as_slice()]).collect();
+        let order: Vec<&[usize]> = patch
+            .iter()
+            .map(Vec::as_slice)
+            .chain([dest.as_slice()])
+            .collect();
         let mut values = pool.values(&order, keys);
         let keys = if values.is_empty() && keys.is_empty() {
             values = pool.scalars(&order);
@@ -299,11 +388,16 @@ impl<'s> Merge<'s> {
             }
             let (names, texts) = usable(&values, &wanted, keys);
             valid_keys = names;
-            let (match_names, match_texts) = usable(std::slice::from_ref(&texts), &texts, &valid_keys);
+            let (match_names, match_texts) =
+                usable(std::slice::from_ref(&texts), &texts, &valid_keys);
             let under = pool.find(&dest, &match_names, &match_texts);
-            let over = patch.as_ref().and_then(|list| pool.find(list, &match_names, &match_texts));
+            let over = patch
+                .as_ref()
+                .and_then(|list| pool.find(list, &match_names, &match_texts));
             let merged = self.element(pool, under, over, place)?;
-            let Some(merged) = merged.filter(|&at| !pool.nodes[at].is_null() && !pool.nodes[at].is_empty_map()) else {
+            let Some(merged) =
+                merged.filter(|&at| !pool.nodes[at].is_null() && !pool.nodes[at].is_empty_map())
+            else {
                 for _ in &valid_keys {
                     dest = pool.set(&dest, None, &valid_keys, &texts)?;
                 }
@@ -326,7 +420,13 @@ impl<'s> Merge<'s> {
     }
 
     /// One element of each list, merged; its place.
-    fn element(&self, pool: &mut Pool, under: Option<usize>, over: Option<usize>, place: Option<Place<'s>>) -> Result<Option<usize>> {
+    fn element(
+        &self,
+        pool: &mut Pool,
+        under: Option<usize>,
+        over: Option<usize>,
+        place: Option<Place<'s>>,
+    ) -> Result<Option<usize>> {
         let blank = || Node::tagged_scalar("", Tag::Null);
         if let (Some(u), Some(o)) = (under, over) {
             if u == o {
@@ -353,7 +453,13 @@ impl<'s> Merge<'s> {
     }
 
     /// Puts the elements of `from` into `into`: in place of one with the same keys, else at the end.
-    fn append(&self, pool: &mut Pool, mut into: Vec<usize>, from: &[usize], keys: &[String]) -> Result<Vec<usize>> {
+    fn append(
+        &self,
+        pool: &mut Pool,
+        mut into: Vec<usize>,
+        from: &[usize],
+        keys: &[String],
+    ) -> Result<Vec<usize>> {
         let first = keys.first().map_or("", String::as_str);
         for &at in from {
             if first.is_empty() {
@@ -396,8 +502,14 @@ impl Pool {
         }
         for &at in lists.iter().copied().flatten() {
             let node = &self.nodes[at];
-            let texts: Vec<String> =
-                keys.iter().map(|key| node.get(key).filter(|v| !v.is_empty()).map_or_else(String::new, |v| v.text().to_owned())).collect();
+            let texts: Vec<String> = keys
+                .iter()
+                .map(|key| {
+                    node.get(key)
+                        .filter(|v| !v.is_empty())
+                        .map_or_else(String::new, |v| v.text().to_owned())
+                })
+                .collect();
             if !out.contains(&texts) {
                 out.push(texts);
             }
@@ -428,15 +540,25 @@ impl Pool {
             !node.is_null()
                 && node.is_map()
                 && keys.len() == texts.len()
-                && keys.iter().zip(texts).all(|(key, text)| node.get(key).is_some_and(|value| value.text() == text))
+                && keys
+                    .iter()
+                    .zip(texts)
+                    .all(|(key, text)| node.get(key).is_some_and(|value| value.text() == text))
         })
     }
 
     /// The list with `element` in place of those with these values, or at its end; without an element they go.
-    fn set(&self, list: &[usize], element: Option<usize>, keys: &[String], texts: &[String]) -> Result<Vec<usize>> {
+    fn set(
+        &self,
+        list: &[usize],
+        element: Option<usize>,
+        keys: &[String],
+        texts: &[String],
+    ) -> Result<Vec<usize>> {
         let mut out = Vec::with_capacity(list.len() + 1);
         let mut matched = false;
-        let of_mappings = keys.first().is_some_and(|k| !k.is_empty()) && texts.first().is_some_and(|t| !t.is_empty());
+        let of_mappings = keys.first().is_some_and(|k| !k.is_empty())
+            && texts.first().is_some_and(|t| !t.is_empty());
         for &at in list {
             let node = &self.nodes[at];
             if node.is_null() || node.is_empty_map() {
@@ -475,7 +597,8 @@ impl Pool {
                         return Err(wrong_kind(node, "MappingNode"));
                     }
                     // An empty text asks only for the key.
-                    node.get(key).is_some_and(|value| text.is_empty() || value.text() == text)
+                    node.get(key)
+                        .is_some_and(|value| text.is_empty() || value.text() == text)
                 };
             }
             if !found {
@@ -495,7 +618,11 @@ impl Pool {
         list.iter()
             .filter_map(|&at| {
                 uses[at] -= 1;
-                if uses[at] > 0 { self.list[at].clone() } else { self.list[at].take() }
+                if uses[at] > 0 {
+                    self.list[at].clone()
+                } else {
+                    self.list[at].take()
+                }
             })
             .collect()
     }
@@ -503,13 +630,27 @@ impl Pool {
 
 /// The keys worth comparing: those that any of `all` has a value for, or all of them when none has.
 fn usable(all: &[Vec<String>], texts: &[String], keys: &[String]) -> (Vec<String>, Vec<String>) {
-    let used: Vec<bool> =
-        (0..keys.len()).map(|at| all.iter().any(|values| values.get(at).is_some_and(|value| !value.is_empty()))).collect();
+    let used: Vec<bool> = (0..keys.len())
+        .map(|at| {
+            all.iter()
+                .any(|values| values.get(at).is_some_and(|value| !value.is_empty()))
+        })
+        .collect();
     if !used.contains(&true) {
         return (keys.to_vec(), texts.to_vec());
     }
-    let names = keys.iter().zip(&used).filter(|(_, used)| **used).map(|(key, _)| key.clone()).collect();
-    let texts = texts.iter().zip(&used).filter(|(text, used)| **used || !text.is_empty()).map(|(text, _)| text.clone()).collect();
+    let names = keys
+        .iter()
+        .zip(&used)
+        .filter(|(_, used)| **used)
+        .map(|(key, _)| key.clone())
+        .collect();
+    let texts = texts
+        .iter()
+        .zip(&used)
+        .filter(|(text, used)| **used || !text.is_empty())
+        .map(|(text, _)| text.clone())
+        .collect();
     (names, texts)
 }
 
@@ -521,10 +662,17 @@ fn unify(values: &mut [Vec<String>]) {
             if a.len() != b.len() {
                 continue;
             }
-            let compatible = a.iter().zip(b).all(|(x, y)| x == y || x.is_empty() || y.is_empty());
+            let compatible = a
+                .iter()
+                .zip(b)
+                .all(|(x, y)| x == y || x.is_empty() || y.is_empty());
             let common = a.iter().zip(b).any(|(x, y)| x == y);
             if compatible && common {
-                let joined: Vec<String> = a.iter().zip(b).map(|(x, y)| if x.is_empty() { y.clone() } else { x.clone() }).collect();
+                let joined: Vec<String> = a
+                    .iter()
+                    .zip(b)
+                    .map(|(x, y)| if x.is_empty() { y.clone() } else { x.clone() })
+                    .collect();
                 values[first].clone_from(&joined);
                 values[second] = joined;
             }
@@ -543,18 +691,28 @@ fn directive(node: &mut Node) -> Result<Directive> {
     };
     match &mut node.data {
         Data::Map(_) => {
-            let Some(value) = node.get(KEY) else { return Ok(Directive::Merge) };
+            let Some(value) = node.get(KEY) else {
+                return Ok(Directive::Merge);
+            };
             let found = parse(value.text())?;
             node.remove(KEY);
             Ok(found)
         }
         Data::Seq(items) => {
-            let Some(element) = items.iter().find(|item| item.get(KEY).is_some()).filter(|item| item.entries().len() == 1) else {
+            let Some(element) = items
+                .iter()
+                .find(|item| item.get(KEY).is_some())
+                .filter(|item| item.entries().len() == 1)
+            else {
                 return Ok(Directive::Merge);
             };
             let text = element.get(KEY).map_or("", Node::text).to_owned();
             let found = parse(&text)?;
-            items.retain(|item| !item.is_null() && !item.is_empty_map() && item.get(KEY).is_none_or(|value| value.text() != text));
+            items.retain(|item| {
+                !item.is_null()
+                    && !item.is_empty_map()
+                    && item.get(KEY).is_none_or(|value| value.text() != text)
+            });
             Ok(found)
         }
         Data::Scalar(text) => Err(Error::invalid(format!(
@@ -566,7 +724,10 @@ fn directive(node: &mut Node) -> Result<Directive> {
 
 /// What a setter does to a value it leaves in place.
 fn requote(node: &mut Node) {
-    if node.is_string() && node.style == Style::Plain && crate::yaml::resolve::is_not_a_string(node.text()) {
+    if node.is_string()
+        && node.style == Style::Plain
+        && crate::yaml::resolve::is_not_a_string(node.text())
+    {
         node.style = Style::Double;
     }
 }

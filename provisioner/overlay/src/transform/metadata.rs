@@ -10,7 +10,11 @@ use crate::resmap::ResMap;
 use crate::yaml::Tag;
 
 /// Sets entries in every mapping that `specs` name.
-pub(crate) fn apply(map: &mut ResMap, entries: &BTreeMap<String, String>, specs: &[FieldSpec]) -> Result<()> {
+pub(crate) fn apply(
+    map: &mut ResMap,
+    entries: &BTreeMap<String, String>,
+    specs: &[FieldSpec],
+) -> Result<()> {
     if entries.is_empty() {
         return Ok(());
     }
@@ -18,7 +22,9 @@ pub(crate) fn apply(map: &mut ResMap, entries: &BTreeMap<String, String>, specs:
     map.each(|node| {
         for (key, value) in entries {
             for spec in &specs {
-                spec.apply(node, &Create::Map, &mut |field| set_entry(field, key, value, Tag::Str))?;
+                spec.apply(node, &Create::Map, &mut |field| {
+                    set_entry(field, key, value, Tag::Str)
+                })?;
             }
         }
         Ok(())
@@ -33,7 +39,8 @@ pub(crate) fn label_specs(label: &Label, config: &TransformerConfig) -> Result<V
             return merge_specs(&mut specs, &config.common_labels);
         }
         if label.include_templates {
-            merge_specs(&mut specs, &config.template_labels).map_err(|e| e.context("failed to merge template fieldSpec"))?;
+            merge_specs(&mut specs, &config.template_labels)
+                .map_err(|e| e.context("failed to merge template fieldSpec"))?;
         }
         merge_specs(&mut specs, &[FieldSpec::new("metadata/labels", true)])
     });

@@ -12,21 +12,28 @@ use crate::id::{Gvk, ResId};
 use crate::resmap::ResMap;
 use crate::resource::Resource;
 use crate::schema::Schema;
-use crate::yaml::node::Data;
 use crate::yaml::Node;
+use crate::yaml::node::Data;
 
 /// Rewrites all name references.
 pub(crate) fn apply(map: &mut ResMap, references: &[NameReference], schema: &Schema) -> Result<()> {
     let rules: Vec<Rule> = references
         .iter()
-        .flat_map(|reference| reference.referrers.iter().map(|spec| Rule { spec: PreparedSpec::new(spec), target: reference.target.clone() }))
+        .flat_map(|reference| {
+            reference.referrers.iter().map(|spec| Rule {
+                spec: PreparedSpec::new(spec),
+                target: reference.target.clone(),
+            })
+        })
         .collect();
     let mut candidates = Candidates::new(map, schema);
     let mut rules_of: HashMap<Gvk, Vec<usize>> = HashMap::new();
     for at in 0..map.items().len() {
         let origin = candidates.all[at].original.clone();
         let chosen = rules_of.entry(origin.clone()).or_insert_with(|| {
-            (0..rules.len()).filter(|&r| origin.is_selected(&rules[r].spec.spec().gvk)).collect()
+            (0..rules.len())
+                .filter(|&r| origin.is_selected(&rules[r].spec.spec().gvk))
+                .collect()
         });
         if chosen.is_empty() {
             continue;
@@ -35,13 +42,24 @@ pub(crate) fn apply(map: &mut ResMap, references: &[NameReference], schema: &Sch
         let resource = &mut map.items_mut()[at];
         for &rule in chosen.iter() {
             let rule = &rules[rule];
-            let referrer = Referrer { at, rule, bindings: &bindings, candidates: &candidates };
+            let referrer = Referrer {
+                at,
+                rule,
+                bindings: &bindings,
+                candidates: &candidates,
+            };
             let before = resource.node.clone_if_role(rule);
             let mut set = |field: &mut Node| referrer.set(field, before.as_ref());
             // The referrer's kind was already looked at, in the form it was read with.
-            rule.spec.apply_always(&mut resource.node, &Create::Never, &mut set).map_err(|e| {
-                e.context(format!("updating name reference in '{}' field of '{}'", rule.spec.spec().path, candidates.all[at].current))
-            })?;
+            rule.spec
+                .apply_always(&mut resource.node, &Create::Never, &mut set)
+                .map_err(|e| {
+                    e.context(format!(
+                        "updating name reference in '{}' field of '{}'",
+                        rule.spec.spec().path,
+                        candidates.all[at].current
+                    ))
+                })?;
         }
         candidates.refresh(at, &map.items()[at]);
     }
@@ -64,7 +82,11 @@ impl RoleReference for Node {
             return None;
         }
         let role = self.get("roleRef")?;
-        Some(Gvk { group: role.get("apiGroup")?.text().to_owned(), version: String::new(), kind: role.get("kind")?.text().to_owned() })
+        Some(Gvk {
+            group: role.get("apiGroup")?.text().to_owned(),
+            version: String::new(),
+            kind: role.get("kind")?.text().to_owned(),
+        })
     }
 }
 
@@ -131,15 +153,25 @@ fn role_binding_namespaces(resource: &Resource) -> Result<Vec<String>> {
     if resource.kind() != "RoleBinding" {
         return Ok(out);
     }
-    for subject in resource.node.get("subjects").map(Node::items).unwrap_or_default() {
-        let (Some(namespace), Some(kind)) = (subject.get("namespace"), subject.get("kind")) else { continue };
+    for subject in resource
+        .node
+        .get("subjects")
+        .map(Node::items)
+        .unwrap_or_default()
+    {
+        let (Some(namespace), Some(kind)) = (subject.get("namespace"), subject.get("kind")) else {
+            continue;
+        };
         if kind.text() != "ServiceAccount" {
             continue;
         }
         match crate::value::of_resource(namespace) {
             Ok(crate::Value::String(text)) => out.push(text),
             _ => {
-                return Err(Error::invalid(format!("Invalid Input: namespace is blank for resource \"{}\"\n", resource.current_id())));
+                return Err(Error::invalid(format!(
+                    "Invalid Input: namespace is blank for resource \"{}\"\n",
+                    resource.current_id()
+                )));
             }
         }
     }
@@ -170,13 +202,17 @@ impl Referrer<'_> {
                 _ if item.is_null() => Ok(()),
                 Data::Scalar(_) => self.set_scalar(item, role),
                 Data::Map(_) => self.set_map(item, role),
-                Data::Seq(_) => Err(Error::invalid("list item is expected to be either a string or a map of string")),
+                Data::Seq(_) => Err(Error::invalid(
+                    "list item is expected to be either a string or a map of string",
+                )),
             }),
         }
     }
 
     fn set_scalar(&self, field: &mut Node, role: Option<&Gvk>) -> Result<()> {
-        let Some(found) = self.find(field.text(), None, role, false)? else { return Ok(()) };
+        let Some(found) = self.find(field.text(), None, role, false)? else {
+            return Ok(());
+        };
         let name = &self.candidates.all[found].current.name;
         if name != field.text() {
             field.set_scalar(Node::scalar(name));
@@ -190,7 +226,9 @@ impl Referrer<'_> {
         };
         let old = name.text().to_owned();
         let namespace = field.get("namespace").map(|n| n.text().to_owned());
-        let Some(found) = self.find(&old, namespace.as_deref(), role, true)? else { return Ok(()) };
+        let Some(found) = self.find(&old, namespace.as_deref(), role, true)? else {
+            return Ok(());
+        };
         let current = &self.candidates.all[found].current;
         if current.name == old && current.namespace.is_empty() {
             return Ok(());
@@ -208,7 +246,10 @@ impl Referrer<'_> {
         me.cluster_scoped
             || candidate.cluster_scoped
             || candidate.namespace == me.namespace
-            || self.bindings.iter().any(|namespace| *namespace == candidate.current.namespace)
+            || self
+                .bindings
+                .iter()
+                .any(|namespace| *namespace == candidate.current.namespace)
     }
 
     /// Whether an object of this name in the candidate's namespace is meant.
@@ -221,15 +262,27 @@ impl Referrer<'_> {
     }
 
     /// The object a name stands for, if it is among the rendered ones.
-    fn find(&self, name: &str, namespace: Option<&str>, role: Option<&Gvk>, with_namespace: bool) -> Result<Option<usize>> {
-        let Some(named) = self.candidates.by_name.get(name) else { return Ok(None) };
+    fn find(
+        &self,
+        name: &str,
+        namespace: Option<&str>,
+        role: Option<&Gvk>,
+        with_namespace: bool,
+    ) -> Result<Option<usize>> {
+        let Some(named) = self.candidates.by_name.get(name) else {
+            return Ok(None);
+        };
         let all = &self.candidates.all;
         let mut found: Vec<usize> = named
             .iter()
             .copied()
             .filter(|&at| {
                 let candidate = &all[at];
-                self.may_refer(candidate) && candidate.previous.iter().any(|id| id.gvk.is_selected(&self.rule.target))
+                self.may_refer(candidate)
+                    && candidate
+                        .previous
+                        .iter()
+                        .any(|id| id.gvk.is_selected(&self.rule.target))
             })
             .collect();
         if let Some(namespace) = namespace {
@@ -247,7 +300,9 @@ impl Referrer<'_> {
         if found.len() > 1 {
             found.retain(|&at| affixes_match(&all[at], me, false));
         }
-        let Some(&first) = found.first() else { return Ok(None) };
+        let Some(&first) = found.first() else {
+            return Ok(None);
+        };
         let same = |at: &usize| {
             let (a, b) = (&all[*at].current, &all[first].current);
             a.name == b.name && (!with_namespace || a.namespace == b.namespace)
@@ -255,28 +310,48 @@ impl Referrer<'_> {
         if found.iter().all(same) {
             return Ok(Some(first));
         }
-        let ids: Vec<String> = found.iter().map(|&at| all[at].current.to_string()).collect();
-        Err(Error::invalid(format!("found multiple possible referrals: {}", ids.join(", "))))
+        let ids: Vec<String> = found
+            .iter()
+            .map(|&at| all[at].current.to_string())
+            .collect();
+        Err(Error::invalid(format!(
+            "found multiple possible referrals: {}",
+            ids.join(", ")
+        )))
     }
 
     /// Candidates by the namespace they were read in; if no object at all was read in it, by that of now.
     fn in_namespace(&self, found: Vec<usize>, namespace: &str) -> Vec<usize> {
         let all = &self.candidates.all;
-        let known = all.iter().any(|c| c.original_namespace == namespace && self.may_refer(c));
+        let known = all
+            .iter()
+            .any(|c| c.original_namespace == namespace && self.may_refer(c));
         found
             .into_iter()
-            .filter(|&at| if known { all[at].original_namespace == namespace } else { all[at].namespace == namespace })
+            .filter(|&at| {
+                if known {
+                    all[at].original_namespace == namespace
+                } else {
+                    all[at].namespace == namespace
+                }
+            })
             .collect()
     }
 }
 
 /// Whether two objects went through the same prefixes and suffixes, as far as the shorter history says.
 fn affixes_match(a: &Candidate, b: &Candidate, allow_empty: bool) -> bool {
-    let same = |x: &[String], y: &[String]| (allow_empty && (x.is_empty() || y.is_empty())) || same_ending(x, y);
+    let same = |x: &[String], y: &[String]| {
+        (allow_empty && (x.is_empty() || y.is_empty())) || same_ending(x, y)
+    };
     same(&a.prefixes, &b.prefixes) && same(&a.suffixes, &b.suffixes)
 }
 
 fn same_ending(x: &[String], y: &[String]) -> bool {
     let (short, long) = if x.len() <= y.len() { (x, y) } else { (y, x) };
-    if short.is_empty() { long.is_empty() } else { long.ends_with(short) }
+    if short.is_empty() {
+        long.is_empty()
+    } else {
+        long.ends_with(short)
+    }
 }

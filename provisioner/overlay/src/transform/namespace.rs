@@ -54,10 +54,14 @@ impl Namespace<'_> {
         let specs = PreparedSpec::all(self.specs);
         let mut present: HashMap<ResId, usize> = HashMap::new();
         for resource in map.items() {
-            *present.entry(resource.current_id().key(schema)).or_default() += 1;
+            *present
+                .entry(resource.current_id().key(schema))
+                .or_default() += 1;
         }
         for resource in map.items_mut() {
-            if resource.is_empty() || resource.annotation(annotation::HELM_GENERATED) == Some("true") {
+            if resource.is_empty()
+                || resource.annotation(annotation::HELM_GENERATED) == Some("true")
+            {
                 continue;
             }
             let before = resource.current_id().key(schema);
@@ -70,19 +74,32 @@ impl Namespace<'_> {
             let count = present.entry(after).or_default();
             *count += 1;
             if *count != 1 {
-                return Err(Error::invalid(format!("namespace transformation produces ID conflict: {}", resource.current_id())));
+                return Err(Error::invalid(format!(
+                    "namespace transformation produces ID conflict: {}",
+                    resource.current_id()
+                )));
             }
         }
         Ok(())
     }
 
     /// Sets the namespace of one object.
-    pub(crate) fn apply_one(&self, resource: &mut Resource, specs: &[PreparedSpec], schema: &Schema) -> Result<()> {
+    pub(crate) fn apply_one(
+        &self,
+        resource: &mut Resource,
+        specs: &[PreparedSpec],
+        schema: &Schema,
+    ) -> Result<()> {
         let core = resource.api_version() == "v1";
         let gvk = resource.gvk();
         if !schema.is_cluster_scoped(&gvk) {
             let spec = PreparedSpec::new(&FieldSpec::new("metadata/namespace", true));
-            spec.apply(&mut resource.node, &Create::Scalar(Tag::None), &mut |field| self.set(field)).map_err(failed)?;
+            spec.apply(
+                &mut resource.node,
+                &Create::Scalar(Tag::None),
+                &mut |field| self.set(field),
+            )
+            .map_err(failed)?;
         }
         let binding = matches!(gvk.kind.as_str(), "RoleBinding" | "ClusterRoleBinding");
         if binding {
@@ -92,9 +109,16 @@ impl Namespace<'_> {
             let FieldSpec { path, gvk: of, .. } = spec.spec();
             let handled = path == "metadata/namespace"
                 || (path == "metadata/name" && !core)
-                || (binding && matches!(of.kind.as_str(), "RoleBinding" | "ClusterRoleBinding") && path == "subjects/namespace");
+                || (binding
+                    && matches!(of.kind.as_str(), "RoleBinding" | "ClusterRoleBinding")
+                    && path == "subjects/namespace");
             if !handled {
-                spec.apply(&mut resource.node, &Create::Scalar(Tag::Str), &mut |field| self.set(field)).map_err(failed)?;
+                spec.apply(
+                    &mut resource.node,
+                    &Create::Scalar(Tag::Str),
+                    &mut |field| self.set(field),
+                )
+                .map_err(failed)?;
             }
         }
         Ok(())
@@ -108,7 +132,13 @@ impl Namespace<'_> {
     }
 
     fn set_subjects(&self, node: &mut Node) -> Result<()> {
-        let Some(Data::Seq(subjects)) = node.get_mut("subjects").filter(|s| !s.is_null()).map(|s| &mut s.data) else { return Ok(()) };
+        let Some(Data::Seq(subjects)) = node
+            .get_mut("subjects")
+            .filter(|s| !s.is_null())
+            .map(|s| &mut s.data)
+        else {
+            return Ok(());
+        };
         for subject in subjects {
             let field = |key: &str| subject.get(key).map(Node::value_text);
             let chosen = match self.subjects {

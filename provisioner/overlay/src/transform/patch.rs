@@ -38,21 +38,39 @@ impl Patch {
     pub(crate) fn read(args: &Args<'_>, loader: &Loader<'_>, shown: &str) -> Result<Patch> {
         let inline = args.patch.trim();
         let (text, source) = match (inline.is_empty(), args.path.is_empty()) {
-            (true, true) => return Err(Error::invalid(format!("must specify one of patch and path in\n{shown}"))),
-            (false, false) => return Err(Error::invalid(format!("patch and path can't be set at the same time\n{shown}"))),
-            (false, true) => (inline.as_bytes().to_vec(), format!("[patch: {}]", quoted(inline))),
+            (true, true) => {
+                return Err(Error::invalid(format!(
+                    "must specify one of patch and path in\n{shown}"
+                )));
+            }
+            (false, false) => {
+                return Err(Error::invalid(format!(
+                    "patch and path can't be set at the same time\n{shown}"
+                )));
+            }
+            (false, true) => (
+                inline.as_bytes().to_vec(),
+                format!("[patch: {}]", quoted(inline)),
+            ),
             (true, false) => {
-                let loaded = loader
-                    .load(args.path)
-                    .map_err(|e| e.context(format!("failed to get the patch file from path({})", args.path)))?;
+                let loaded = loader.load(args.path).map_err(|e| {
+                    e.context(format!(
+                        "failed to get the patch file from path({})",
+                        args.path
+                    ))
+                })?;
                 (loaded, format!("[path: {}]", quoted(args.path)))
             }
         };
         let strategic = resources(&text);
-        let json = std::str::from_utf8(&text).map_err(|_| Error::invalid("invalid UTF-8")).and_then(JsonPatch::parse);
+        let json = std::str::from_utf8(&text)
+            .map_err(|_| Error::invalid("invalid UTF-8"))
+            .and_then(JsonPatch::parse);
         let body = match (strategic, json) {
             (Ok(list), Ok(patch)) if !list.is_empty() && !patch.is_empty() => {
-                return Err(Error::invalid(format!("illegally qualifies as both an SM and JSON patch: {source}")));
+                return Err(Error::invalid(format!(
+                    "illegally qualifies as both an SM and JSON patch: {source}"
+                )));
             }
             (Ok(mut list), _) => {
                 if let Some(options) = args.options {
@@ -69,10 +87,16 @@ impl Patch {
             }
             (Err(_), Ok(patch)) => Body::Json(patch),
             (Err(error), Err(_)) => {
-                return Err(error.in_file(args.path).reworded(|_| format!("unable to parse SM or JSON patch from {source}")));
+                return Err(error
+                    .in_file(args.path)
+                    .reworded(|_| format!("unable to parse SM or JSON patch from {source}")));
             }
         };
-        Ok(Patch { body, target: args.target.cloned(), source })
+        Ok(Patch {
+            body,
+            target: args.target.cloned(),
+            source,
+        })
     }
 
     /// Applies the patch.
@@ -81,7 +105,9 @@ impl Patch {
             (Body::Strategic(list), Some(target)) => match list.as_slice() {
                 [] => Ok(()),
                 [patch] => {
-                    let selected = map.select(target, schema).map_err(|e| e.context("unable to find patch target in `resources`"))?;
+                    let selected = map
+                        .select(target, schema)
+                        .map_err(|e| e.context("unable to find patch target in `resources`"))?;
                     apply_to(map, &selected, patch, schema)
                 }
                 _ => Err(Error::invalid(format!(
@@ -90,7 +116,10 @@ impl Patch {
                 ))),
             },
             (Body::Strategic(list), None) => apply_by_id(map, list, schema),
-            (Body::Json(_), None) => Err(Error::invalid(format!("must specify a target for JSON patch {}", self.source))),
+            (Body::Json(_), None) => Err(Error::invalid(format!(
+                "must specify a target for JSON patch {}",
+                self.source
+            ))),
             (Body::Json(patch), Some(target)) => {
                 let selected = map.select(target, schema)?;
                 for at in selected {
@@ -128,7 +157,11 @@ fn apply_by_id(map: &mut ResMap, patches: &[Resource], schema: &Schema) -> Resul
         let at = index
             .get_or_insert_with(|| AnyIdIndex::new(map, schema))
             .unique(map, &id, schema)
-            .map_err(|e| e.context(format!("no resource matches strategic merge patch \"{id}\"")))?;
+            .map_err(|e| {
+                e.context(format!(
+                    "no resource matches strategic merge patch \"{id}\""
+                ))
+            })?;
         merge_into(&mut map.items_mut()[at], patch, schema)?;
         if patch.name_change_allowed() || patch.kind_change_allowed() {
             index = None;
@@ -141,7 +174,9 @@ fn apply_by_id(map: &mut ResMap, patches: &[Resource], schema: &Schema) -> Resul
 pub(crate) fn apply_legacy(map: &mut ResMap, patches: &[Resource], schema: &Schema) -> Result<()> {
     let mut index = None;
     for patch in patches {
-        let at = index.get_or_insert_with(|| AnyIdIndex::new(map, schema)).unique(map, &patch.original_id(), schema)?;
+        let at = index
+            .get_or_insert_with(|| AnyIdIndex::new(map, schema))
+            .unique(map, &patch.original_id(), schema)?;
         let before = map.items().len();
         apply_to(map, &[at], patch, schema)?;
         if map.items().len() != before {
@@ -169,7 +204,9 @@ fn apply_to(map: &mut ResMap, selected: &[usize], patch: &Resource, schema: &Sch
     for resource in map.items() {
         let id = resource.current_id();
         if !seen.insert(id.key(schema)) {
-            return Err(Error::invalid(format!("may not add resource with an already registered id: {id}")));
+            return Err(Error::invalid(format!(
+                "may not add resource with an already registered id: {id}"
+            )));
         }
     }
     Ok(())
@@ -177,7 +214,11 @@ fn apply_to(map: &mut ResMap, selected: &[usize], patch: &Resource, schema: &Sch
 
 /// Merges, then puts back the identity that the patch may not change.
 fn merge_into(resource: &mut Resource, patch: &Resource, schema: &Schema) -> Result<()> {
-    let (name, namespace, kind) = (resource.name().to_owned(), resource.namespace().to_owned(), resource.kind().to_owned());
+    let (name, namespace, kind) = (
+        resource.name().to_owned(),
+        resource.namespace().to_owned(),
+        resource.kind().to_owned(),
+    );
     if patch.name_change_allowed() || patch.kind_change_allowed() {
         resource.store_previous_id(schema);
     }
@@ -199,8 +240,11 @@ fn merge_into(resource: &mut Resource, patch: &Resource, schema: &Schema) -> Res
 
 /// Applies a JSON patch; what is remembered of the object survives it.
 pub(crate) fn apply_json(resource: &mut Resource, patch: &JsonPatch) -> Result<()> {
-    let internal: Vec<(String, String)> =
-        resource.annotations().into_iter().filter(|(name, _)| is_internal(name)).collect();
+    let internal: Vec<(String, String)> = resource
+        .annotations()
+        .into_iter()
+        .filter(|(name, _)| is_internal(name))
+        .collect();
     patch.apply(&mut resource.node)?;
     let mut annotations = resource.annotations();
     annotations.extend(internal);
@@ -210,5 +254,8 @@ pub(crate) fn apply_json(resource: &mut Resource, patch: &JsonPatch) -> Result<(
 
 fn is_internal(name: &str) -> bool {
     name.starts_with("internal.config.kubernetes.io/")
-        || matches!(name, "config.kubernetes.io/index" | "config.kubernetes.io/path" | "config.k8s.io/id")
+        || matches!(
+            name,
+            "config.kubernetes.io/index" | "config.kubernetes.io/path" | "config.k8s.io/id"
+        )
 }

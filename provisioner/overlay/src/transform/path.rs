@@ -23,7 +23,11 @@ pub(crate) fn split(path: &str) -> Vec<String> {
                 break;
             }
         }
-        out.push(if joined.contains('=') { joined } else { joined.trim_matches(['[', ']']).to_owned() });
+        out.push(if joined.contains('=') {
+            joined
+        } else {
+            joined.trim_matches(['[', ']']).to_owned()
+        });
     }
     out
 }
@@ -34,15 +38,17 @@ fn is_bracketed(part: &str) -> bool {
 
 fn as_index(part: &str) -> Option<usize> {
     let unsigned = part.strip_prefix('+').unwrap_or(part);
-    (!unsigned.is_empty() && unsigned.bytes().all(|b| b.is_ascii_digit())).then(|| unsigned.parse().ok()).flatten()
+    (!unsigned.is_empty() && unsigned.bytes().all(|b| b.is_ascii_digit()))
+        .then(|| unsigned.parse().ok())
+        .flatten()
 }
 
 fn key_value(part: &str) -> Result<(&str, &str)> {
     let inner = part.strip_suffix(']').unwrap_or(part);
     let inner = inner.strip_prefix('[').unwrap_or(inner);
-    inner
-        .split_once('=')
-        .ok_or_else(|| Error::invalid("list path element must contain fieldName=fieldValue for element to match"))
+    inner.split_once('=').ok_or_else(|| {
+        Error::invalid("list path element must contain fieldName=fieldValue for element to match")
+    })
 }
 
 /// The node at a path of single steps.
@@ -51,7 +57,9 @@ pub(crate) fn lookup<'n>(node: &'n Node, path: &[String]) -> Result<Option<&'n N
     for part in path.iter().map(|p| p.trim()).filter(|p| !p.is_empty()) {
         let next = if let Ok(index) = part.parse::<i64>() {
             let Ok(index) = usize::try_from(index) else {
-                return Err(Error::invalid(format!("array index {index} cannot be negative")));
+                return Err(Error::invalid(format!(
+                    "array index {index} cannot be negative"
+                )));
             };
             elements(at)?.get(index)
         } else if part == "-" {
@@ -61,7 +69,11 @@ pub(crate) fn lookup<'n>(node: &'n Node, path: &[String]) -> Result<Option<&'n N
         } else if is_bracketed(part) {
             let (key, value) = key_value(part)?;
             elements(at)?.iter().find(|item| {
-                if key.is_empty() { item.text() == value } else { item.get(key).is_some_and(|v| v.text() == value) }
+                if key.is_empty() {
+                    item.text() == value
+                } else {
+                    item.get(key).is_some_and(|v| v.text() == value)
+                }
             })
         } else {
             if at.is_null() {
@@ -124,7 +136,12 @@ impl Create {
 }
 
 /// Calls `visit` on every node a path leads to, making missing ones if asked to. Returns how many there were.
-pub(crate) fn visit(node: &mut Node, path: &[String], create: Create, visit: &mut dyn FnMut(&mut Node) -> Result<()>) -> Result<usize> {
+pub(crate) fn visit(
+    node: &mut Node,
+    path: &[String],
+    create: Create,
+    visit: &mut dyn FnMut(&mut Node) -> Result<()>,
+) -> Result<usize> {
     let Some((part, rest)) = path.split_first() else {
         visit(node)?;
         return Ok(1);
@@ -164,9 +181,18 @@ pub(crate) fn visit(node: &mut Node, path: &[String], create: Create, visit: &mu
 }
 
 /// Goes on inside a scalar that is itself YAML; what is changed there is not kept.
-fn in_text(field: &Node, rest: &[String], create: Create, visit: &mut dyn FnMut(&mut Node) -> Result<()>) -> Result<usize> {
-    let parsed = crate::yaml::first_document(field.text().as_bytes(), crate::yaml::Dialect::Current, crate::yaml::Limits::default())
-        .map_err(|e| Error::syntax(&e))?;
+fn in_text(
+    field: &Node,
+    rest: &[String],
+    create: Create,
+    visit: &mut dyn FnMut(&mut Node) -> Result<()>,
+) -> Result<usize> {
+    let parsed = crate::yaml::first_document(
+        field.text().as_bytes(),
+        crate::yaml::Dialect::Current,
+        crate::yaml::Limits::default(),
+    )
+    .map_err(|e| Error::syntax(&e))?;
     match parsed {
         Some(mut inner) => self::visit(&mut inner, rest, create, visit),
         None => self::visit(&mut Node::tagged_scalar("", Tag::Null), rest, create, visit),
@@ -186,7 +212,13 @@ fn elements_mut(node: &mut Node) -> Result<&mut Vec<Node>> {
     }
 }
 
-fn at_index(node: &mut Node, index: usize, rest: &[String], create: Create, visit: &mut dyn FnMut(&mut Node) -> Result<()>) -> Result<usize> {
+fn at_index(
+    node: &mut Node,
+    index: usize,
+    rest: &[String],
+    create: Create,
+    visit: &mut dyn FnMut(&mut Node) -> Result<()>,
+) -> Result<usize> {
     let items = elements_mut(node)?;
     if items.len() == index && create != Create::Nothing {
         items.push(create.before(rest.first()));
@@ -194,11 +226,19 @@ fn at_index(node: &mut Node, index: usize, rest: &[String], create: Create, visi
     let count = items.len();
     match items.get_mut(index) {
         Some(item) => self::visit(item, rest, create, visit),
-        None => Err(Error::invalid(format!("index {index} specified but only {count} elements found"))),
+        None => Err(Error::invalid(format!(
+            "index {index} specified but only {count} elements found"
+        ))),
     }
 }
 
-fn by_key(node: &mut Node, part: &str, rest: &[String], create: Create, visit: &mut dyn FnMut(&mut Node) -> Result<()>) -> Result<usize> {
+fn by_key(
+    node: &mut Node,
+    part: &str,
+    rest: &[String],
+    create: Create,
+    visit: &mut dyn FnMut(&mut Node) -> Result<()>,
+) -> Result<usize> {
     let (key, pattern) = key_value(part)?;
     let regex = crate::selector::regex(pattern)?;
     let items = elements_mut(node)?;
@@ -206,7 +246,8 @@ fn by_key(node: &mut Node, part: &str, rest: &[String], create: Create, visit: &
         if key.is_empty() {
             regex.is_match(crate::yaml::print::scalar(item).trim())
         } else {
-            item.get(key).is_some_and(|value| regex.is_match(crate::yaml::print::scalar(value).trim()))
+            item.get(key)
+                .is_some_and(|value| regex.is_match(crate::yaml::print::scalar(value).trim()))
         }
     };
     let mut count = 0;
@@ -229,7 +270,9 @@ fn by_key(node: &mut Node, part: &str, rest: &[String], create: Create, visit: &
         made
     };
     if !matches(&made) {
-        return Err(Error::invalid(format!("failed to create element for \"{part}\"")));
+        return Err(Error::invalid(format!(
+            "failed to create element for \"{part}\""
+        )));
     }
     items.push(made);
     match items.last_mut() {

@@ -25,7 +25,13 @@ fn is_exempt(gvk: &Gvk) -> bool {
 }
 
 /// Adds `text` to the names of all objects and to whatever else `specs` name.
-pub(crate) fn apply(map: &mut ResMap, end: End, text: &str, specs: &[FieldSpec], schema: &Schema) -> Result<()> {
+pub(crate) fn apply(
+    map: &mut ResMap,
+    end: End,
+    text: &str,
+    specs: &[FieldSpec],
+    schema: &Schema,
+) -> Result<()> {
     let specs = PreparedSpec::all(specs);
     for resource in map.items_mut() {
         let id = resource.original_id();
@@ -43,13 +49,17 @@ pub(crate) fn apply(map: &mut ResMap, end: End, text: &str, specs: &[FieldSpec],
                 }
                 resource.store_previous_id(schema);
             }
-            spec.apply(&mut resource.node, &Create::Scalar(Tag::Str), &mut |field| {
-                let joined = match end {
-                    End::Prefix => format!("{text}{}", field.text()),
-                    End::Suffix => format!("{}{text}", field.text()),
-                };
-                set_scalar(field, &joined, Tag::None)
-            })?;
+            spec.apply(
+                &mut resource.node,
+                &Create::Scalar(Tag::Str),
+                &mut |field| {
+                    let joined = match end {
+                        End::Prefix => format!("{text}{}", field.text()),
+                        End::Suffix => format!("{}{text}", field.text()),
+                    };
+                    set_scalar(field, &joined, Tag::None)
+                },
+            )?;
         }
     }
     Ok(())

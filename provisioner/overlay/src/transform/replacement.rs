@@ -14,14 +14,27 @@ use crate::yaml::{Dialect, Limits, Node, first_document, print};
 /// Applies replacements in order.
 pub(crate) fn apply(map: &mut ResMap, replacements: &[Replacement], schema: &Schema) -> Result<()> {
     for replacement in replacements {
-        let (Some(targets), true) = (&replacement.targets, replacement.source.is_some() || replacement.source_value.is_some()) else {
-            return Err(Error::invalid("replacements must specify a source and at least one target"));
+        let (Some(targets), true) = (
+            &replacement.targets,
+            replacement.source.is_some() || replacement.source_value.is_some(),
+        ) else {
+            return Err(Error::invalid(
+                "replacements must specify a source and at least one target",
+            ));
         };
         let value = match (&replacement.source, &replacement.source_value) {
-            (Some(_), Some(_)) => return Err(Error::invalid("value and resource selectors are mutually exclusive")),
+            (Some(_), Some(_)) => {
+                return Err(Error::invalid(
+                    "value and resource selectors are mutually exclusive",
+                ));
+            }
             (None, Some(text)) => Node::scalar(text),
             (Some(source), None) => source_value(map, source, schema)?,
-            (None, None) => return Err(Error::invalid("replacements must specify a source and at least one target")),
+            (None, None) => {
+                return Err(Error::invalid(
+                    "replacements must specify a source and at least one target",
+                ));
+            }
         };
         for target in targets {
             copy_to(map, &value, target)?;
@@ -32,7 +45,9 @@ pub(crate) fn apply(map: &mut ResMap, replacements: &[Replacement], schema: &Sch
 }
 
 fn ids(resource: &Resource) -> Vec<ResId> {
-    std::iter::once(resource.current_id()).chain(resource.previous_ids()).collect()
+    std::iter::once(resource.current_id())
+        .chain(resource.previous_ids())
+        .collect()
 }
 
 fn shown(source: &ReplacementSource) -> String {
@@ -41,33 +56,69 @@ fn shown(source: &ReplacementSource) -> String {
         out.push(':');
         out.push_str(&source.field_path);
     }
-    if let Some(options) = source.options.as_ref().filter(|o| !o.delimiter.is_empty() || o.create) {
-        out.push_str(&format!(":{}({}), create={}", options.delimiter, options.index, options.create));
+    if let Some(options) = source
+        .options
+        .as_ref()
+        .filter(|o| !o.delimiter.is_empty() || o.create)
+    {
+        out.push_str(&format!(
+            ":{}({}), create={}",
+            options.delimiter, options.index, options.create
+        ));
     }
     out
 }
 
 fn source_value(map: &ResMap, source: &ReplacementSource, schema: &Schema) -> Result<Node> {
-    let mut matching = map.items().iter().filter(|r| ids(r).iter().any(|id| id.is_selected_by(&source.id, schema)));
+    let mut matching = map.items().iter().filter(|r| {
+        ids(r)
+            .iter()
+            .any(|id| id.is_selected_by(&source.id, schema))
+    });
     let resource = match (matching.next(), matching.next()) {
         (Some(one), None) => one,
-        (Some(_), Some(_)) => return Err(Error::invalid(format!("multiple matches for selector {}", shown(source)))),
-        (None, _) => return Err(Error::invalid(format!("nothing selected by {}", shown(source)))),
+        (Some(_), Some(_)) => {
+            return Err(Error::invalid(format!(
+                "multiple matches for selector {}",
+                shown(source)
+            )));
+        }
+        (None, _) => {
+            return Err(Error::invalid(format!(
+                "nothing selected by {}",
+                shown(source)
+            )));
+        }
     };
-    let field_path = if source.field_path.is_empty() { "metadata.name" } else { &source.field_path };
-    let found = path::lookup(&resource.node, &path::split(field_path)).map_err(|e| e.context("error looking up replacement source"))?;
+    let field_path = if source.field_path.is_empty() {
+        "metadata.name"
+    } else {
+        &source.field_path
+    };
+    let found = path::lookup(&resource.node, &path::split(field_path))
+        .map_err(|e| e.context("error looking up replacement source"))?;
     let Some(node) = found.filter(|node| !node.is_empty()) else {
-        return Err(Error::invalid(format!("fieldPath `{field_path}` is missing for replacement source {}", source.id)));
+        return Err(Error::invalid(format!(
+            "fieldPath `{field_path}` is missing for replacement source {}",
+            source.id
+        )));
     };
     let mut value = node.clone();
     if let Some(options) = source.options.as_ref().filter(|o| !o.delimiter.is_empty()) {
         if !value.is_scalar() {
-            return Err(Error::invalid("delimiter option can only be used with scalar nodes"));
+            return Err(Error::invalid(
+                "delimiter option can only be used with scalar nodes",
+            ));
         }
         let text = value.value_text().to_owned();
-        let part = usize::try_from(options.index).ok().and_then(|index| text.split(&options.delimiter).nth(index));
+        let part = usize::try_from(options.index)
+            .ok()
+            .and_then(|index| text.split(&options.delimiter).nth(index));
         let Some(part) = part else {
-            return Err(Error::invalid(format!("options.index {} is out of bounds for value {text}", options.index)));
+            return Err(Error::invalid(format!(
+                "options.index {} is out of bounds for value {text}",
+                options.index
+            )));
         };
         value.data = crate::yaml::Data::Scalar(part.to_owned());
     }
@@ -75,17 +126,32 @@ fn source_value(map: &ResMap, source: &ReplacementSource, schema: &Schema) -> Re
 }
 
 fn copy_to(map: &mut ResMap, value: &Node, target: &ReplacementTarget) -> Result<()> {
-    let Some(select) = &target.select else { return Err(Error::invalid("target must specify resources to select")) };
+    let Some(select) = &target.select else {
+        return Err(Error::invalid("target must specify resources to select"));
+    };
     let wrap = |e: Error| e.context("error creating target selector");
     let select = SelectorMatcher::new(select).map_err(wrap)?;
-    let reject = target.reject.iter().map(SelectorMatcher::new).collect::<Result<Vec<_>>>().map_err(wrap)?;
+    let reject = target
+        .reject
+        .iter()
+        .map(SelectorMatcher::new)
+        .collect::<Result<Vec<_>>>()
+        .map_err(wrap)?;
     let default = ["metadata.name".to_owned()];
-    let paths: &[String] = if target.field_paths.is_empty() { &default } else { &target.field_paths };
+    let paths: &[String] = if target.field_paths.is_empty() {
+        &default
+    } else {
+        &target.field_paths
+    };
     for resource in map.items_mut() {
         let ids = ids(resource);
         if !select.matches_metadata(resource)
-            || reject.iter().any(|r| r.has_metadata() && r.matches_metadata(resource))
-            || reject.iter().any(|r| !r.is_blank_id() && ids.iter().any(|id| r.matches_id(id)))
+            || reject
+                .iter()
+                .any(|r| r.has_metadata() && r.matches_metadata(resource))
+            || reject
+                .iter()
+                .any(|r| !r.is_blank_id() && ids.iter().any(|id| r.matches_id(id)))
             || !ids.iter().any(|id| select.matches_id(id))
         {
             continue;
@@ -98,13 +164,21 @@ fn copy_to(map: &mut ResMap, value: &Node, target: &ReplacementTarget) -> Result
 }
 
 fn set(node: &mut Node, value: &Node, field: &str, options: Option<&FieldOptions>) -> Result<()> {
-    let create = if options.is_some_and(|o| o.create) { Create::like(value) } else { Create::Nothing };
+    let create = if options.is_some_and(|o| o.create) {
+        Create::like(value)
+    } else {
+        Create::Nothing
+    };
     let parts = path::split(field);
     if set_in_text(node, value, &parts, create) {
         return Ok(());
     }
     let failed = || {
-        let or_create = if create == Create::Nothing { "" } else { " or create" };
+        let or_create = if create == Create::Nothing {
+            ""
+        } else {
+            " or create"
+        };
         format!("unable to find{or_create} field \"{field}\" in replacement target")
     };
     let mut bad = None;
@@ -126,7 +200,9 @@ fn set_field(field: &mut Node, value: &Node, options: Option<&FieldOptions>) -> 
     let mut value = value.clone();
     if let Some(options) = options.filter(|o| !o.delimiter.is_empty()) {
         if !field.is_scalar() {
-            return Err(Error::invalid("delimiter option can only be used with scalar nodes"));
+            return Err(Error::invalid(
+                "delimiter option can only be used with scalar nodes",
+            ));
         }
         let text = value.value_text().to_owned();
         let mut parts: Vec<&str> = field.text().split(&options.delimiter).collect();
@@ -153,13 +229,20 @@ fn set_in_text(node: &mut Node, value: &Node, parts: &[String], create: Create) 
     }
     for length in 1..parts.len() {
         let (outer, inner) = parts.split_at(length);
-        let Ok(Some(scalar)) = path::lookup(node, outer) else { continue };
+        let Ok(Some(scalar)) = path::lookup(node, outer) else {
+            continue;
+        };
         if !scalar.is_scalar() {
             continue;
         }
         let text = scalar.text().to_owned();
-        let Ok(parsed) = first_document(text.as_bytes(), Dialect::Current, Limits::default()) else { continue };
-        let Some(mut document) = parsed else { return false };
+        let Ok(parsed) = first_document(text.as_bytes(), Dialect::Current, Limits::default())
+        else {
+            continue;
+        };
+        let Some(mut document) = parsed else {
+            return false;
+        };
         let changed = path::visit(&mut document, inner, create, &mut |found| {
             if found.is_scalar() {
                 found.data = crate::yaml::Data::Scalar(value.text().to_owned());
@@ -171,7 +254,9 @@ fn set_in_text(node: &mut Node, value: &Node, parts: &[String], create: Create) 
         if !matches!(changed, Ok(count) if count > 0) {
             return false;
         }
-        let Some(written) = write(&document, &text) else { return false };
+        let Some(written) = write(&document, &text) else {
+            return false;
+        };
         let outcome = path::visit(node, outer, Create::Nothing, &mut |found| {
             found.data = crate::yaml::Data::Scalar(written.clone());
             Ok(())
@@ -186,7 +271,11 @@ fn write(document: &Node, original: &str) -> Option<String> {
     if original.trim_start().starts_with(['{', '[']) {
         let value = crate::value::of_resource(document).ok()?;
         let pretty = original.contains('\n') && original.contains("  ");
-        return Some(if pretty { json::indented(&value) } else { json::compact(&value) });
+        return Some(if pretty {
+            json::indented(&value)
+        } else {
+            json::compact(&value)
+        });
     }
     Some(print::block(document).trim().to_owned())
 }

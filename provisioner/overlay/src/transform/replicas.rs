@@ -11,7 +11,8 @@ use crate::yaml::Tag;
 pub(crate) fn apply(map: &mut ResMap, replica: &Replica, specs: &[FieldSpec]) -> Result<()> {
     let mut found = false;
     for spec in PreparedSpec::all(specs) {
-        let places = map.positions(|id| id.name == replica.name && id.gvk.is_selected(&spec.spec().gvk));
+        let places =
+            map.positions(|id| id.name == replica.name && id.gvk.is_selected(&spec.spec().gvk));
         if places.is_empty() {
             continue;
         }
@@ -19,7 +20,11 @@ pub(crate) fn apply(map: &mut ResMap, replica: &Replica, specs: &[FieldSpec]) ->
         let count = replica.count.to_string();
         let items = map.items_mut();
         for at in places {
-            spec.apply(&mut items[at].node, &Create::Scalar(Tag::Int), &mut |field| set_scalar(field, &count, Tag::Int))?;
+            spec.apply(
+                &mut items[at].node,
+                &Create::Scalar(Tag::Int),
+                &mut |field| set_scalar(field, &count, Tag::Int),
+            )?;
         }
     }
     if found {

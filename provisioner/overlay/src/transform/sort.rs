@@ -34,14 +34,19 @@ const FIRST: [&str; 22] = [
 ];
 
 /// Kinds that come last.
-const LAST: [&str; 2] = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
+const LAST: [&str; 2] = [
+    "MutatingWebhookConfiguration",
+    "ValidatingWebhookConfiguration",
+];
 
 /// The place of a kind among all.
 pub(crate) fn default_rank(kind: &str) -> i32 {
     if let Some(at) = FIRST.iter().position(|k| *k == kind) {
         return at as i32 - FIRST.len() as i32;
     }
-    LAST.iter().position(|k| *k == kind).map_or(0, |at| at as i32 + 1)
+    LAST.iter()
+        .position(|k| *k == kind)
+        .map_or(0, |at| at as i32 + 1)
 }
 
 /// Sorts as a kustomization asks for.
@@ -51,7 +56,13 @@ pub(crate) fn apply(map: &mut ResMap, options: &SortOptions) -> Result<()> {
             legacy(map, default_rank);
             Ok(())
         }
-        ("legacy", Some(LegacySortOptions { order_first, order_last })) => {
+        (
+            "legacy",
+            Some(LegacySortOptions {
+                order_first,
+                order_last,
+            }),
+        ) => {
             let mut ranks: HashMap<&str, i32> = HashMap::new();
             for (at, kind) in order_first.iter().enumerate() {
                 ranks.insert(kind, at as i32 - order_first.len() as i32);
@@ -66,7 +77,9 @@ pub(crate) fn apply(map: &mut ResMap, options: &SortOptions) -> Result<()> {
         ("fifo", Some(_)) => Err(Error::invalid(
             "the field 'sortOptions.legacySortOptions' is set but the selected sort order is 'fifo', not 'legacy'",
         )),
-        _ => Err(Error::invalid("the field 'sortOptions.order' must be one of [fifo, legacy]")),
+        _ => Err(Error::invalid(
+            "the field 'sortOptions.order' must be one of [fifo, legacy]",
+        )),
     }
 }
 
@@ -86,6 +99,17 @@ fn legacy(map: &mut ResMap, rank: impl Fn(&str) -> i32) {
 }
 
 fn text(id: &ResId) -> String {
-    let or = |text: &str, none: &str| if text.is_empty() { none.to_owned() } else { text.to_owned() };
-    format!("{}|{}|{}", id.gvk, or(&id.namespace, "~X"), or(&id.name, "~N"))
+    let or = |text: &str, none: &str| {
+        if text.is_empty() {
+            none.to_owned()
+        } else {
+            text.to_owned()
+        }
+    };
+    format!(
+        "{}|{}|{}",
+        id.gvk,
+        or(&id.namespace, "~X"),
+        or(&id.name, "~N")
+    )
 }

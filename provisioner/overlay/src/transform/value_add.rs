@@ -24,8 +24,16 @@ impl Decode for Target {
     }
 
     fn decode(value: &Value, at: &At<'_>) -> Result<Target> {
-        let fields = at.fields(value, "Target", &["selector", "fieldPath", "filePathPosition"])?;
-        Ok(Target { selector: fields.get("selector")?, field_path: fields.get("fieldPath")?, position: fields.get("filePathPosition")? })
+        let fields = at.fields(
+            value,
+            "Target",
+            &["selector", "fieldPath", "filePathPosition"],
+        )?;
+        Ok(Target {
+            selector: fields.get("selector")?,
+            field_path: fields.get("fieldPath")?,
+            position: fields.get("filePathPosition")?,
+        })
     }
 }
 
@@ -39,14 +47,22 @@ pub(crate) fn check(targets: &[Target]) -> Result<()> {
             return Err(Error::invalid("fieldPath cannot be empty"));
         }
         if target.position < 0 {
-            return Err(Error::invalid(format!("value of FilePathPosition ({}) cannot be negative", target.position)));
+            return Err(Error::invalid(format!(
+                "value of FilePathPosition ({}) cannot be negative",
+                target.position
+            )));
         }
     }
     Ok(())
 }
 
 /// Puts `value` where the targets say.
-pub(crate) fn apply(map: &mut ResMap, value: &str, targets: &[Target], schema: &Schema) -> Result<()> {
+pub(crate) fn apply(
+    map: &mut ResMap,
+    value: &str,
+    targets: &[Target],
+    schema: &Schema,
+) -> Result<()> {
     for target in targets {
         let chosen = match &target.selector {
             None => (0..map.items().len()).collect(),
@@ -55,7 +71,12 @@ pub(crate) fn apply(map: &mut ResMap, value: &str, targets: &[Target], schema: &
         let items = map.items_mut();
         for at in chosen {
             if target.field_path == "metadata/namespace" {
-                let namespace = Namespace { name: value, specs: &[], unset_only: false, subjects: Subjects::Default };
+                let namespace = Namespace {
+                    name: value,
+                    specs: &[],
+                    unset_only: false,
+                    subjects: Subjects::Default,
+                };
                 namespace.apply_one(&mut items[at], &[], schema)?;
                 continue;
             }
@@ -64,7 +85,11 @@ pub(crate) fn apply(map: &mut ResMap, value: &str, targets: &[Target], schema: &
             if !field.is_null() && !field.is_scalar() {
                 return Err(wrong_kind(field, "ScalarNode"));
             }
-            let text = if target.position > 0 { insert(field.text(), target.position as usize - 1, value) } else { value.to_owned() };
+            let text = if target.position > 0 {
+                insert(field.text(), target.position as usize - 1, value)
+            } else {
+                value.to_owned()
+            };
             field.set_scalar(Node::scalar(text));
         }
     }
@@ -74,7 +99,11 @@ pub(crate) fn apply(map: &mut ResMap, value: &str, targets: &[Target], schema: &
 /// The scalar at a path, made where it is missing.
 fn field<'n>(node: &'n mut Node, path: &[String]) -> Result<&'n mut Node> {
     let mut at = node;
-    let parts: Vec<&str> = path.iter().map(|p| p.trim()).filter(|p| !p.is_empty()).collect();
+    let parts: Vec<&str> = path
+        .iter()
+        .map(|p| p.trim())
+        .filter(|p| !p.is_empty())
+        .collect();
     for (place, part) in parts.iter().enumerate() {
         let last = place + 1 == parts.len();
         let bracketed = part.starts_with('[') && part.ends_with(']');
@@ -88,9 +117,21 @@ fn field<'n>(node: &'n mut Node, path: &[String]) -> Result<&'n mut Node> {
         if !at.is_map() {
             return Err(wrong_kind(at, "MappingNode"));
         }
-        let next_is_list = parts.get(place + 1).is_some_and(|p| p.starts_with('[') || p.parse::<usize>().is_ok());
-        let made = || if last { Node::scalar("") } else if next_is_list { Node::empty_seq() } else { Node::empty_map() };
-        at = at.get_or_create(part, made).ok_or_else(|| Error::invalid("expected a mapping"))?;
+        let next_is_list = parts
+            .get(place + 1)
+            .is_some_and(|p| p.starts_with('[') || p.parse::<usize>().is_ok());
+        let made = || {
+            if last {
+                Node::scalar("")
+            } else if next_is_list {
+                Node::empty_seq()
+            } else {
+                Node::empty_map()
+            }
+        };
+        at = at
+            .get_or_create(part, made)
+            .ok_or_else(|| Error::invalid("expected a mapping"))?;
     }
     Ok(at)
 }
@@ -101,21 +142,36 @@ fn element<'n>(node: &'n mut Node, part: &str) -> Result<&'n mut Node> {
     if !is_list {
         return Err(wrong_kind(node, "SequenceNode"));
     }
-    let crate::yaml::Data::Seq(items) = &mut node.data else { return Err(missing()) };
+    let crate::yaml::Data::Seq(items) = &mut node.data else {
+        return Err(missing());
+    };
     if let Ok(index) = part.parse::<usize>() {
         return items.get_mut(index).ok_or_else(missing);
     }
     if part == "-" {
         return items.last_mut().ok_or_else(missing);
     }
-    let (key, value) = part.trim_matches(['[', ']']).split_once('=').ok_or_else(missing)?;
-    let at = items.iter().position(|item| if key.is_empty() { item.text() == value } else { item.get(key).is_some_and(|v| v.text() == value) });
+    let (key, value) = part
+        .trim_matches(['[', ']'])
+        .split_once('=')
+        .ok_or_else(missing)?;
+    let at = items.iter().position(|item| {
+        if key.is_empty() {
+            item.text() == value
+        } else {
+            item.get(key).is_some_and(|v| v.text() == value)
+        }
+    });
     let at = match at {
         Some(at) => at,
         None => {
             let mut made = Node::empty_map();
             made.set(key, Some(Node::scalar(value)));
-            items.push(if key.is_empty() { Node::scalar(value) } else { made });
+            items.push(if key.is_empty() {
+                Node::scalar(value)
+            } else {
+                made
+            });
             items.len() - 1
         }
     };

@@ -23,7 +23,11 @@ impl VarSet {
     /// Adds variables and marks the objects they take their values from.
     pub(crate) fn define(&mut self, vars: &[Var], map: &mut ResMap, schema: &Schema) -> Result<()> {
         for var in vars {
-            let id = ResId { gvk: var.object.gvk(), name: var.object.name.clone(), namespace: var.object.namespace.clone() };
+            let id = ResId {
+                gvk: var.object.gvk(),
+                name: var.object.name.clone(),
+                namespace: var.object.namespace.clone(),
+            };
             // The reference only knows kinds it has read from objects to be cluster-scoped.
             let found = if id.namespace.is_empty() {
                 map.positions(|other| id.same_but_namespace(other))
@@ -52,7 +56,10 @@ impl VarSet {
 
     fn add(&mut self, var: Var) -> Result<()> {
         if self.0.contains_key(&var.name) {
-            return Err(Error::invalid(format!("var '{}' already encountered", var.name)));
+            return Err(Error::invalid(format!(
+                "var '{}' already encountered",
+                var.name
+            )));
         }
         self.0.insert(var.name.clone(), var);
         Ok(())
@@ -70,9 +77,17 @@ impl VarSet {
         let mut used = BTreeSet::new();
         let specs = PreparedSpec::all(specs);
         map.each(|node| {
-            specs.iter().try_for_each(|spec| spec.apply(node, &Create::Never, &mut |field| set(field, &values, &mut used)))
+            specs.iter().try_for_each(|spec| {
+                spec.apply(node, &Create::Never, &mut |field| {
+                    set(field, &values, &mut used)
+                })
+            })
         })?;
-        Ok(values.keys().filter(|name| !used.contains(**name)).map(|name| (*name).to_owned()).collect())
+        Ok(values
+            .keys()
+            .filter(|name| !used.contains(**name))
+            .map(|name| (*name).to_owned())
+            .collect())
     }
 }
 
@@ -84,16 +99,26 @@ pub(crate) fn shown(var: &Var) -> String {
 
 fn value_of(var: &Var, map: &ResMap) -> Result<Value> {
     let Some(resource) = map.items().iter().find(|r| r.vars.contains(&var.name)) else {
-        return Err(Error::invalid(format!("var '{}' cannot be mapped to a field in the set of known resources", shown(var))));
+        return Err(Error::invalid(format!(
+            "var '{}' cannot be mapped to a field in the set of known resources",
+            shown(var)
+        )));
     };
     field_value(resource, var.field_path())
         .ok()
         .flatten()
-        .ok_or_else(|| Error::invalid(format!("field specified in var '{}' not found in corresponding resource", shown(var))))
+        .ok_or_else(|| {
+            Error::invalid(format!(
+                "field specified in var '{}' not found in corresponding resource",
+                shown(var)
+            ))
+        })
 }
 
 fn field_value(resource: &Resource, field_path: &str) -> Result<Option<Value>> {
-    let Some(node) = path::lookup(&resource.node, &with_indices(path::split(field_path)))? else { return Ok(None) };
+    let Some(node) = path::lookup(&resource.node, &with_indices(path::split(field_path)))? else {
+        return Ok(None);
+    };
     if !node.is_scalar() {
         return Ok(Some(crate::value::of_resource(node)?));
     }

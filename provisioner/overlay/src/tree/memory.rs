@@ -36,19 +36,41 @@ impl FileTree for MemoryTree {
     fn find(&self, path: &str) -> Result<Place, TreeError> {
         let path = join("/", path);
         if self.files.contains_key(&path) {
-            return Ok(Place { path, directory: false });
+            return Ok(Place {
+                path,
+                directory: false,
+            });
         }
-        let below = if path == "/" { "/".to_owned() } else { format!("{path}/") };
-        if path == "/" || self.files.range(below.clone()..).next().is_some_and(|(p, _)| p.starts_with(&below)) {
-            return Ok(Place { path, directory: true });
+        let below = if path == "/" {
+            "/".to_owned()
+        } else {
+            format!("{path}/")
+        };
+        if path == "/"
+            || self
+                .files
+                .range(below.clone()..)
+                .next()
+                .is_some_and(|(p, _)| p.starts_with(&below))
+        {
+            return Ok(Place {
+                path,
+                directory: true,
+            });
         }
         Err(TreeError::NotFound(path))
     }
 
     fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, TreeError> {
-        let content = self.files.get(path).ok_or_else(|| TreeError::NotFound(path.to_owned()))?;
+        let content = self
+            .files
+            .get(path)
+            .ok_or_else(|| TreeError::NotFound(path.to_owned()))?;
         if content.len() as u64 > limit {
-            return Err(TreeError::TooLarge { path: path.to_owned(), limit });
+            return Err(TreeError::TooLarge {
+                path: path.to_owned(),
+                limit,
+            });
         }
         Ok(content.clone())
     }

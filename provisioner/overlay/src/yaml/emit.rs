@@ -13,7 +13,12 @@ const WIDTH: usize = 80;
 
 /// Appends one document, without a separator.
 pub(crate) fn document(value: &Value, out: &mut String) {
-    let mut emitter = Emitter { out, column: 0, whitespace: true, indention: true };
+    let mut emitter = Emitter {
+        out,
+        column: 0,
+        whitespace: true,
+        indention: true,
+    };
     emitter.value(value, -1, Context::Root);
     if emitter.column != 0 {
         emitter.line_break();
@@ -61,7 +66,9 @@ fn digits(text: &str, start: i64) -> (i64, usize) {
     let mut value = start;
     let mut length = 0;
     for c in text.chars().take_while(|c| c.is_decimal_digit()) {
-        value = value.wrapping_mul(10).wrapping_add(i64::from(c as u32) - i64::from(b'0'));
+        value = value
+            .wrapping_mul(10)
+            .wrapping_add(i64::from(c as u32) - i64::from(b'0'));
         length += 1;
     }
     (value, length)
@@ -74,7 +81,11 @@ trait Category {
 
 impl Category for char {
     fn is_alphabetic_letter(self) -> bool {
-        if self.is_ascii() { self.is_ascii_alphabetic() } else { self.is_alphabetic() }
+        if self.is_ascii() {
+            self.is_ascii_alphabetic()
+        } else {
+            self.is_alphabetic()
+        }
     }
 
     fn is_decimal_digit(self) -> bool {
@@ -128,7 +139,13 @@ impl Emitter<'_> {
         self.indention = true;
     }
 
-    fn indicator(&mut self, text: &str, need_whitespace: bool, is_whitespace: bool, is_indention: bool) {
+    fn indicator(
+        &mut self,
+        text: &str,
+        need_whitespace: bool,
+        is_whitespace: bool,
+        is_indention: bool,
+    ) {
         if need_whitespace && !self.whitespace {
             self.put(' ');
         }
@@ -151,7 +168,13 @@ impl Emitter<'_> {
             }
             Value::List(items) => {
                 let indentless = context == Context::Mapping && !self.indention;
-                let inner = if indent < 0 { 0 } else if indentless { indent } else { indent + 2 };
+                let inner = if indent < 0 {
+                    0
+                } else if indentless {
+                    indent
+                } else {
+                    indent + 2
+                };
                 for item in items {
                     self.indent(inner);
                     self.indicator("-", true, false, true);
@@ -164,7 +187,9 @@ impl Emitter<'_> {
                 sorted.sort_by(|a, b| natural_order(&a.0, &b.0));
                 for (key, value) in sorted {
                     self.indent(inner);
-                    if key.contains(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']) || key.len() > 128 {
+                    if key.contains(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'])
+                        || key.len() > 128
+                    {
                         self.indicator("?", true, false, true);
                         self.string(key, inner, Context::Mapping);
                         self.indent(inner);
@@ -234,7 +259,13 @@ impl Emitter<'_> {
         while let Some((at, c)) = chars.next() {
             if c == ' ' {
                 let next_space = chars.peek().is_some_and(|(_, n)| *n == ' ');
-                if allow_breaks && !spaces && self.column > WIDTH && at > 0 && at < text.len() - 1 && !next_space {
+                if allow_breaks
+                    && !spaces
+                    && self.column > WIDTH
+                    && at > 0
+                    && at < text.len() - 1
+                    && !next_space
+                {
                     self.indent(indent);
                 } else {
                     self.put(' ');
@@ -379,7 +410,8 @@ fn is_break(c: char) -> bool {
 
 /// A tab is not: it only appears escaped.
 fn is_printable(c: char) -> bool {
-    matches!(c, '\n' | ' '..='~' | '\u{A0}'..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}') && c != '\u{FEFF}'
+    matches!(c, '\n' | ' '..='~' | '\u{A0}'..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}')
+        && c != '\u{FEFF}'
 }
 
 fn choose(text: &str, key: bool) -> Style {
@@ -391,7 +423,11 @@ fn choose(text: &str, key: bool) -> Style {
     } else {
         Style::Double
     };
-    let mut style = if key && shape.breaks { Style::Double } else { wanted };
+    let mut style = if key && shape.breaks {
+        Style::Double
+    } else {
+        wanted
+    };
     if style == Style::Plain && (!shape.plain || (text.is_empty() && key)) {
         style = Style::Single;
     }
@@ -441,7 +477,12 @@ struct Shape {
 
 impl Shape {
     fn of(text: &str) -> Shape {
-        let mut shape = Shape { plain: true, single: true, block: true, breaks: false };
+        let mut shape = Shape {
+            plain: true,
+            single: true,
+            block: true,
+            breaks: false,
+        };
         let Some(first) = text.chars().next() else {
             shape.block = false;
             return shape;
@@ -456,8 +497,24 @@ impl Shape {
         while let Some(c) = chars.next() {
             let followed = chars.peek().is_none_or(|n| matches!(n, ' ' | '\t'));
             if start {
-                indicators |= matches!(c, '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`')
-                    || (matches!(c, '?' | ':' | '-') && followed);
+                indicators |= matches!(
+                    c,
+                    '#' | ','
+                        | '['
+                        | ']'
+                        | '{'
+                        | '}'
+                        | '&'
+                        | '*'
+                        | '!'
+                        | '|'
+                        | '>'
+                        | '\''
+                        | '"'
+                        | '%'
+                        | '@'
+                        | '`'
+                ) || (matches!(c, '?' | ':' | '-') && followed);
             } else {
                 indicators |= (c == ':' && followed) || (c == '#' && preceded);
             }
@@ -479,7 +536,13 @@ impl Shape {
             preceded = matches!(c, ' ' | '\t') || is_break(c);
         }
         let last = text.chars().next_back().unwrap_or(first);
-        if first == ' ' || is_break(first) || last == ' ' || is_break(last) || shape.breaks || indicators {
+        if first == ' '
+            || is_break(first)
+            || last == ' '
+            || is_break(last)
+            || shape.breaks
+            || indicators
+        {
             shape.plain = false;
         }
         if last == ' ' {

@@ -21,7 +21,11 @@ fn fixed(digits: &str, exponent: i32) -> String {
 }
 
 fn scientific(digits: &str, exponent: i32, pad: usize) -> String {
-    let fraction = if digits.len() > 1 { format!(".{}", &digits[1..]) } else { String::new() };
+    let fraction = if digits.len() > 1 {
+        format!(".{}", &digits[1..])
+    } else {
+        String::new()
+    };
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{}{fraction}e{sign}{:0pad$}", &digits[..1], exponent.abs())
 }
@@ -36,7 +40,11 @@ pub(crate) fn general(value: f64) -> String {
     }
     let sign = if value.is_sign_negative() { "-" } else { "" };
     let (digits, exponent) = shortest(value.abs());
-    let body = if (-4..6).contains(&exponent) { fixed(&digits, exponent) } else { scientific(&digits, exponent, 2) };
+    let body = if (-4..6).contains(&exponent) {
+        fixed(&digits, exponent)
+    } else {
+        scientific(&digits, exponent, 2)
+    };
     format!("{sign}{body}")
 }
 

@@ -24,7 +24,10 @@ pub(crate) enum Style {
 impl Style {
     /// A scalar written so is a string whatever it contains.
     pub(crate) fn is_quoted(self) -> bool {
-        matches!(self, Style::Single | Style::Double | Style::Literal | Style::Folded)
+        matches!(
+            self,
+            Style::Single | Style::Double | Style::Literal | Style::Folded
+        )
     }
 }
 
@@ -61,7 +64,9 @@ pub(crate) enum Tag {
 impl Tag {
     /// The tag a document writes as `text`, long or short.
     pub(crate) fn from_text(text: &str) -> Tag {
-        let short = text.strip_prefix("tag:yaml.org,2002:").or_else(|| text.strip_prefix("!!"));
+        let short = text
+            .strip_prefix("tag:yaml.org,2002:")
+            .or_else(|| text.strip_prefix("!!"));
         match short {
             Some("null") => Tag::Null,
             Some("bool") => Tag::Bool,
@@ -128,7 +133,14 @@ pub(crate) struct Node {
 
 impl Node {
     fn new(data: Data, tag: Tag, style: Style) -> Node {
-        Node { data, tag, style, tagged: false, keep: false, line: 0 }
+        Node {
+            data,
+            tag,
+            style,
+            tagged: false,
+            keep: false,
+            line: 0,
+        }
     }
 
     /// A scalar whose type is decided by its text.
@@ -144,13 +156,20 @@ impl Node {
     /// A string.
     pub(crate) fn string(text: impl Into<String>) -> Node {
         let text = text.into();
-        let style = if text.contains('\n') { Style::Literal } else { Style::Plain };
+        let style = if text.contains('\n') {
+            Style::Literal
+        } else {
+            Style::Plain
+        };
         Node::new(Data::Scalar(text), Tag::Str, style)
     }
 
     /// A null that a merge keeps.
     pub(crate) fn persistent_null(text: impl Into<String>) -> Node {
-        Node { keep: true, ..Node::tagged_scalar(text, Tag::Null) }
+        Node {
+            keep: true,
+            ..Node::tagged_scalar(text, Tag::Null)
+        }
     }
 
     pub(crate) fn empty_map() -> Node {
@@ -226,12 +245,18 @@ impl Node {
 
     /// The value of the first entry with this key.
     pub(crate) fn get(&self, key: &str) -> Option<&Node> {
-        self.entries().iter().find(|e| e.key.text() == key).map(|e| &e.value)
+        self.entries()
+            .iter()
+            .find(|e| e.key.text() == key)
+            .map(|e| &e.value)
     }
 
     pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Node> {
         match &mut self.data {
-            Data::Map(entries) => entries.iter_mut().find(|e| e.key.text() == key).map(|e| &mut e.value),
+            Data::Map(entries) => entries
+                .iter_mut()
+                .find(|e| e.key.text() == key)
+                .map(|e| &mut e.value),
             _ => None,
         }
     }
@@ -259,7 +284,9 @@ impl Node {
             return;
         };
         quote_if_ambiguous(&mut value);
-        let Data::Map(entries) = &mut self.data else { return };
+        let Data::Map(entries) = &mut self.data else {
+            return;
+        };
         match entries.iter_mut().find(|e| e.key.text() == key) {
             Some(entry) => {
                 value.style = entry.value.style;
@@ -284,12 +311,21 @@ impl Node {
     }
 
     /// The entry's value, made with `create` when the key is missing.
-    pub(crate) fn get_or_create(&mut self, key: &str, create: impl FnOnce() -> Node) -> Option<&mut Node> {
-        let Data::Map(entries) = &mut self.data else { return None };
+    pub(crate) fn get_or_create(
+        &mut self,
+        key: &str,
+        create: impl FnOnce() -> Node,
+    ) -> Option<&mut Node> {
+        let Data::Map(entries) = &mut self.data else {
+            return None;
+        };
         let at = match entries.iter().position(|e| e.key.text() == key) {
             Some(at) => at,
             None => {
-                entries.push(Entry { key: Node::scalar(key), value: create() });
+                entries.push(Entry {
+                    key: Node::scalar(key),
+                    value: create(),
+                });
                 entries.len() - 1
             }
         };
@@ -308,7 +344,10 @@ impl Node {
 
 /// Text that YAML 1.1 would read as something else than a string is written quoted from now on.
 fn quote_if_ambiguous(value: &mut Node) {
-    if value.is_string() && value.style == Style::Plain && super::resolve::is_not_a_string(value.text()) {
+    if value.is_string()
+        && value.style == Style::Plain
+        && super::resolve::is_not_a_string(value.text())
+    {
         value.style = Style::Double;
     }
 }

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
+use super::Dialect;
 use super::node::{Data, Entry, Node, Style, Tag};
 use super::resolve;
 use super::scan::{Fault, Mark, ScalarStyle, Scanner, Stage, TokenKind, check_characters};
-use super::Dialect;
 
 /// What one document may cost.
 #[derive(Clone, Copy, Debug)]
@@ -18,7 +18,10 @@ pub(crate) struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { depth: 200, nodes: 4_000_000 }
+        Limits {
+            depth: 200,
+            nodes: 4_000_000,
+        }
     }
 }
 
@@ -43,7 +46,8 @@ impl std::fmt::Display for Syntax {
 
 impl Syntax {
     fn from_fault(fault: Fault, dialect: Dialect) -> Syntax {
-        let bump = |mark: Mark, count: bool| (mark.line != 0).then(|| mark.line + usize::from(count));
+        let bump =
+            |mark: Mark, count: bool| (mark.line != 0).then(|| mark.line + usize::from(count));
         let scanner = fault.stage == Stage::Scanner;
         let context = fault.context.unwrap_or_default();
         let line = match (dialect, fault.stage) {
@@ -55,14 +59,26 @@ impl Syntax {
             Some(line) => format!("line {line}: {}", fault.message),
             None => fault.message,
         };
-        Syntax { message, line: fault.problem.line + 1, column: fault.problem.column + 1 }
+        Syntax {
+            message,
+            line: fault.problem.line + 1,
+            column: fault.problem.column + 1,
+        }
     }
 }
 
 /// The first document of `text`, aliases and merge keys resolved; `None` when there is none.
-pub(crate) fn first_document(text: &[u8], dialect: Dialect, limits: Limits) -> Result<Option<Node>, Syntax> {
+pub(crate) fn first_document(
+    text: &[u8],
+    dialect: Dialect,
+    limits: Limits,
+) -> Result<Option<Node>, Syntax> {
     let mut all = read(text, dialect, limits, true)?;
-    Ok(if all.is_empty() { None } else { Some(all.swap_remove(0)) })
+    Ok(if all.is_empty() {
+        None
+    } else {
+        Some(all.swap_remove(0))
+    })
 }
 
 /// The first document of each part of `text` that a line starting with `---` separates, as resources are read:
@@ -80,7 +96,9 @@ pub(crate) fn documents(text: &[u8], limits: Limits) -> Result<Vec<Node>, Docume
             owned = [part, b"\n".as_slice()].concat();
             owned.as_slice()
         };
-        if let Some(node) = first_document(part, Dialect::Current, limits).map_err(DocumentError::Syntax)? {
+        if let Some(node) =
+            first_document(part, Dialect::Current, limits).map_err(DocumentError::Syntax)?
+        {
             out.push(node);
         }
     }
@@ -120,12 +138,18 @@ fn split(text: &[u8]) -> Result<Vec<&[u8]>, DocumentError> {
     // A separator takes its own line break and the one before it, so two in a row share none.
     while let Some(found) = find(&text[at..], b"\n---") {
         let begin = at + found;
-        let Some(length) = text[begin + 4..].iter().position(|&b| b == b'\n') else { break };
+        let Some(length) = text[begin + 4..].iter().position(|&b| b == b'\n') else {
+            break;
+        };
         let end = begin + 4 + length;
         let after = String::from_utf8_lossy(&text[begin + 4..end]);
         let after = after.trim();
         if !after.is_empty() && !after.starts_with('#') {
-            return Err(DocumentError::Separator(format!("---{}", String::from_utf8_lossy(&text[begin + 4..end])).trim().to_owned()));
+            return Err(DocumentError::Separator(
+                format!("---{}", String::from_utf8_lossy(&text[begin + 4..end]))
+                    .trim()
+                    .to_owned(),
+            ));
         }
         parts.push(&text[start..begin]);
         start = end + 1;
@@ -139,7 +163,12 @@ fn find(text: &[u8], pattern: &[u8]) -> Option<usize> {
     memchr::memmem::find(text, pattern)
 }
 
-fn read(text: &[u8], dialect: Dialect, limits: Limits, only_first: bool) -> Result<Vec<Node>, Syntax> {
+fn read(
+    text: &[u8],
+    dialect: Dialect,
+    limits: Limits,
+    only_first: bool,
+) -> Result<Vec<Node>, Syntax> {
     let fault = |f| Syntax::from_fault(f, dialect);
     let text = check_characters(text).map_err(fault)?;
     let mut parser = Parser {
@@ -184,14 +213,28 @@ struct Place {
     indentless: bool,
 }
 
-const BLOCK: Place = Place { block: true, indentless: false };
-const BLOCK_VALUE: Place = Place { block: true, indentless: true };
-const FLOW: Place = Place { block: false, indentless: false };
+const BLOCK: Place = Place {
+    block: true,
+    indentless: false,
+};
+const BLOCK_VALUE: Place = Place {
+    block: true,
+    indentless: true,
+};
+const FLOW: Place = Place {
+    block: false,
+    indentless: false,
+};
 
 type Parse<T> = Result<T, Fault>;
 
 fn parser_fault<T>(context: Option<Mark>, problem: Mark, message: &str) -> Parse<T> {
-    Err(Fault { stage: Stage::Parser, context, problem, message: message.to_owned() })
+    Err(Fault {
+        stage: Stage::Parser,
+        context,
+        problem,
+        message: message.to_owned(),
+    })
 }
 
 impl Parser<'_> {
@@ -213,7 +256,10 @@ impl Parser<'_> {
         self.handles.clear();
         let plain_start = !matches!(
             self.kind()?,
-            TokenKind::Version(..) | TokenKind::TagDirective(..) | TokenKind::DocumentStart | TokenKind::StreamEnd
+            TokenKind::Version(..)
+                | TokenKind::TagDirective(..)
+                | TokenKind::DocumentStart
+                | TokenKind::StreamEnd
         );
         if *self.kind()? == TokenKind::StreamEnd {
             return Ok(None);
@@ -228,7 +274,11 @@ impl Parser<'_> {
             }
             self.scanner.skip();
             match self.kind()? {
-                TokenKind::Version(..) | TokenKind::TagDirective(..) | TokenKind::DocumentStart | TokenKind::DocumentEnd | TokenKind::StreamEnd => {
+                TokenKind::Version(..)
+                | TokenKind::TagDirective(..)
+                | TokenKind::DocumentStart
+                | TokenKind::DocumentEnd
+                | TokenKind::StreamEnd => {
                     let mark = self.start()?;
                     self.empty(mark)?
                 }
@@ -241,7 +291,12 @@ impl Parser<'_> {
         }
         let mut node = node;
         if self.merges {
-            merge_keys(&mut node).map_err(|message| Fault { stage: Stage::Composer, context: None, problem: Mark::default(), message })?;
+            merge_keys(&mut node).map_err(|message| Fault {
+                stage: Stage::Composer,
+                context: None,
+                problem: Mark::default(),
+                message,
+            })?;
         }
         Ok(Some(node))
     }
@@ -300,7 +355,9 @@ impl Parser<'_> {
         loop {
             match self.kind()?.clone() {
                 TokenKind::Anchor(name) if anchor.is_none() => anchor = Some(name),
-                TokenKind::Tag(handle, suffix) if tag.is_none() => tag = Some((handle, suffix, self.start()?)),
+                TokenKind::Tag(handle, suffix) if tag.is_none() => {
+                    tag = Some((handle, suffix, self.start()?))
+                }
                 _ => break,
             }
             self.scanner.skip();
@@ -313,7 +370,12 @@ impl Parser<'_> {
             self.open.push(name.clone());
         }
         let before = self.nodes;
-        let mut node = self.content(place, start, anchor.is_some() || tag.is_some(), tag.as_deref())?;
+        let mut node = self.content(
+            place,
+            start,
+            anchor.is_some() || tag.is_some(),
+            tag.as_deref(),
+        )?;
         node.line = start.line as u32 + 1;
         if let Some(name) = anchor {
             self.open.pop();
@@ -324,7 +386,12 @@ impl Parser<'_> {
     }
 
     fn alias(&mut self, name: &str, start: Mark) -> Parse<Node> {
-        let composer = |message: String| Fault { stage: Stage::Composer, context: None, problem: start, message };
+        let composer = |message: String| Fault {
+            stage: Stage::Composer,
+            context: None,
+            problem: start,
+            message,
+        };
         let Some((node, size)) = self.anchors.get(name) else {
             return Err(composer(if self.open.iter().any(|open| open == name) {
                 format!("anchor '{name}' value contains itself")
@@ -354,7 +421,13 @@ impl Parser<'_> {
         }
     }
 
-    fn content(&mut self, place: Place, start: Mark, decorated: bool, tag: Option<&str>) -> Parse<Node> {
+    fn content(
+        &mut self,
+        place: Place,
+        start: Mark,
+        decorated: bool,
+        tag: Option<&str>,
+    ) -> Parse<Node> {
         match self.kind()? {
             TokenKind::BlockEntry if place.indentless => self.indentless_sequence(tag),
             TokenKind::Scalar(..) => self.scalar(tag),
@@ -371,7 +444,9 @@ impl Parser<'_> {
     }
 
     fn scalar(&mut self, tag: Option<&str>) -> Parse<Node> {
-        let Some(token) = self.scanner.skip() else { return parser_fault(None, Mark::default(), "did not find expected node content") };
+        let Some(token) = self.scanner.skip() else {
+            return parser_fault(None, Mark::default(), "did not find expected node content");
+        };
         let TokenKind::Scalar(text, style) = token.kind else {
             return parser_fault(None, token.start, "did not find expected node content");
         };
@@ -406,7 +481,14 @@ impl Parser<'_> {
             Some(tag) if tag != "!" => (Tag::from_text(tag), true),
             _ => (default, false),
         };
-        Node { data, tag, style, tagged, keep: false, line: 0 }
+        Node {
+            data,
+            tag,
+            style,
+            tagged,
+            keep: false,
+            line: 0,
+        }
     }
 
     fn block_sequence(&mut self, tag: Option<&str>) -> Parse<Node> {
@@ -425,11 +507,20 @@ impl Parser<'_> {
                 }
                 TokenKind::BlockEnd => {
                     self.scanner.skip();
-                    return Ok(Self::collection(Data::Seq(items), Tag::Seq, Style::Plain, tag));
+                    return Ok(Self::collection(
+                        Data::Seq(items),
+                        Tag::Seq,
+                        Style::Plain,
+                        tag,
+                    ));
                 }
                 _ => {
                     let problem = self.start()?;
-                    return parser_fault(Some(context), problem, "did not find expected '-' indicator");
+                    return parser_fault(
+                        Some(context),
+                        problem,
+                        "did not find expected '-' indicator",
+                    );
                 }
             }
         }
@@ -441,11 +532,18 @@ impl Parser<'_> {
             let mark = self.scanner.peek()?.end;
             self.scanner.skip();
             items.push(match self.kind()? {
-                TokenKind::BlockEntry | TokenKind::Key | TokenKind::Value | TokenKind::BlockEnd => self.empty(mark)?,
+                TokenKind::BlockEntry | TokenKind::Key | TokenKind::Value | TokenKind::BlockEnd => {
+                    self.empty(mark)?
+                }
                 _ => self.node(BLOCK)?,
             });
         }
-        Ok(Self::collection(Data::Seq(items), Tag::Seq, Style::Plain, tag))
+        Ok(Self::collection(
+            Data::Seq(items),
+            Tag::Seq,
+            Style::Plain,
+            tag,
+        ))
     }
 
     fn block_mapping(&mut self, tag: Option<&str>) -> Parse<Node> {
@@ -458,7 +556,9 @@ impl Parser<'_> {
                     let mark = self.scanner.peek()?.end;
                     self.scanner.skip();
                     let key = match self.kind()? {
-                        TokenKind::Key | TokenKind::Value | TokenKind::BlockEnd => self.empty(mark)?,
+                        TokenKind::Key | TokenKind::Value | TokenKind::BlockEnd => {
+                            self.empty(mark)?
+                        }
                         _ => self.node(BLOCK_VALUE)?,
                     };
                     let value = self.block_mapping_value()?;
@@ -466,7 +566,12 @@ impl Parser<'_> {
                 }
                 TokenKind::BlockEnd => {
                     self.scanner.skip();
-                    return Ok(Self::collection(Data::Map(entries), Tag::Map, Style::Plain, tag));
+                    return Ok(Self::collection(
+                        Data::Map(entries),
+                        Tag::Map,
+                        Style::Plain,
+                        tag,
+                    ));
                 }
                 _ => {
                     let problem = self.start()?;
@@ -497,7 +602,11 @@ impl Parser<'_> {
             if !items.is_empty() {
                 if *self.kind()? != TokenKind::FlowEntry {
                     let problem = self.start()?;
-                    return parser_fault(Some(context), problem, "did not find expected ',' or ']'");
+                    return parser_fault(
+                        Some(context),
+                        problem,
+                        "did not find expected ',' or ']'",
+                    );
                 }
                 self.scanner.skip();
             }
@@ -508,7 +617,12 @@ impl Parser<'_> {
             }
         }
         self.scanner.skip();
-        Ok(Self::collection(Data::Seq(items), Tag::Seq, Style::Flow, tag))
+        Ok(Self::collection(
+            Data::Seq(items),
+            Tag::Seq,
+            Style::Flow,
+            tag,
+        ))
     }
 
     /// `[a: b]` is a sequence of one mapping.
@@ -524,7 +638,12 @@ impl Parser<'_> {
             _ => self.node(FLOW)?,
         };
         let value = self.flow_value(&TokenKind::FlowSequenceEnd)?;
-        Ok(Self::collection(Data::Map(vec![Entry { key, value }]), Tag::Map, Style::Flow, None))
+        Ok(Self::collection(
+            Data::Map(vec![Entry { key, value }]),
+            Tag::Map,
+            Style::Flow,
+            None,
+        ))
     }
 
     fn flow_value(&mut self, end: &TokenKind) -> Parse<Node> {
@@ -547,7 +666,11 @@ impl Parser<'_> {
             if !entries.is_empty() {
                 if *self.kind()? != TokenKind::FlowEntry {
                     let problem = self.start()?;
-                    return parser_fault(Some(context), problem, "did not find expected ',' or '}'");
+                    return parser_fault(
+                        Some(context),
+                        problem,
+                        "did not find expected ',' or '}'",
+                    );
                 }
                 self.scanner.skip();
             }
@@ -574,7 +697,12 @@ impl Parser<'_> {
             }
         }
         self.scanner.skip();
-        Ok(Self::collection(Data::Map(entries), Tag::Map, Style::Flow, tag))
+        Ok(Self::collection(
+            Data::Map(entries),
+            Tag::Map,
+            Style::Flow,
+            tag,
+        ))
     }
 }
 
@@ -609,7 +737,9 @@ fn merge_keys(node: &mut Node) -> Result<(), String> {
                     }
                 }
             }
-            entries.iter_mut().try_for_each(|e| merge_keys(&mut e.value))
+            entries
+                .iter_mut()
+                .try_for_each(|e| merge_keys(&mut e.value))
         }
     }
 }
@@ -623,7 +753,9 @@ fn collect_merge(value: Node, into: &mut Vec<Node>, top: bool) -> Result<(), Str
             }
         }
         Data::Seq(_) => return Err("invalid map merge: received a nested sequence".to_owned()),
-        Data::Scalar(_) => return Err("map merge requires map or sequence of maps as the value".to_owned()),
+        Data::Scalar(_) => {
+            return Err("map merge requires map or sequence of maps as the value".to_owned());
+        }
     }
     Ok(())
 }

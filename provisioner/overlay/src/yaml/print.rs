@@ -1,16 +1,26 @@
 //! Trees to text for messages and for text that is itself YAML.
 
+use super::Dialect;
 use super::node::{Data, Node, Style, Tag};
 use super::resolve::plain_tag;
-use super::Dialect;
 
 /// A node on one line, as messages show it.
 pub(crate) fn flow(node: &Node) -> String {
     match &node.data {
         Data::Scalar(_) => scalar(node),
-        Data::Seq(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
+        Data::Seq(items) => format!(
+            "[{}]",
+            items.iter().map(flow).collect::<Vec<_>>().join(", ")
+        ),
         Data::Map(entries) => {
-            format!("{{{}}}", entries.iter().map(|e| format!("{}: {}", flow(&e.key), flow(&e.value))).collect::<Vec<_>>().join(", "))
+            format!(
+                "{{{}}}",
+                entries
+                    .iter()
+                    .map(|e| format!("{}: {}", flow(&e.key), flow(&e.value)))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )
         }
     }
 }
@@ -18,7 +28,9 @@ pub(crate) fn flow(node: &Node) -> String {
 /// A scalar as the newer library writes it, in the style it has.
 pub(crate) fn scalar(node: &Node) -> String {
     let text = node.text();
-    let force = node.tag == Tag::Str && !node.style.is_quoted() && plain_tag(text, Dialect::Current) != Tag::Str;
+    let force = node.tag == Tag::Str
+        && !node.style.is_quoted()
+        && plain_tag(text, Dialect::Current) != Tag::Str;
     match node.style {
         Style::Double => double(text),
         Style::Single => single(text),
@@ -57,8 +69,12 @@ fn write_block(node: &Node, indent: usize, out: &mut String) {
     let pad = " ".repeat(indent);
     match &node.data {
         Data::Scalar(_) => out.push_str(&format!("{}\n", scalar(node))),
-        Data::Seq(items) if items.is_empty() || node.style == Style::Flow => out.push_str(&format!("{}\n", flow(node))),
-        Data::Map(entries) if entries.is_empty() || node.style == Style::Flow => out.push_str(&format!("{}\n", flow(node))),
+        Data::Seq(items) if items.is_empty() || node.style == Style::Flow => {
+            out.push_str(&format!("{}\n", flow(node)))
+        }
+        Data::Map(entries) if entries.is_empty() || node.style == Style::Flow => {
+            out.push_str(&format!("{}\n", flow(node)))
+        }
         Data::Seq(items) => {
             for (at, item) in items.iter().enumerate() {
                 if at > 0 {
@@ -85,7 +101,11 @@ fn write_value(node: &Node, indent: usize, out: &mut String) {
     let nested = match &node.data {
         Data::Scalar(text) => {
             if node.style == Style::Literal || (node.style == Style::Plain && text.contains('\n')) {
-                out.push_str(if text.ends_with('\n') { " |\n" } else { " |-\n" });
+                out.push_str(if text.ends_with('\n') {
+                    " |\n"
+                } else {
+                    " |-\n"
+                });
                 for line in text.lines() {
                     if !line.is_empty() {
                         out.push_str(&" ".repeat(indent + 2));
@@ -108,7 +128,11 @@ fn write_value(node: &Node, indent: usize, out: &mut String) {
         return;
     }
     out.push('\n');
-    let inner = if matches!(node.data, Data::Seq(_)) { indent } else { indent + 2 };
+    let inner = if matches!(node.data, Data::Seq(_)) {
+        indent
+    } else {
+        indent + 2
+    };
     out.push_str(&" ".repeat(inner));
     write_block(node, inner, out);
 }

@@ -1,8 +1,8 @@
 //! What an unquoted scalar is: the typing rules of both generations of the library.
 
+use super::Dialect;
 use super::node::Tag;
 use super::parse::{Limits, first_document};
-use super::Dialect;
 
 /// A typed scalar.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,7 +43,9 @@ pub(crate) fn plain(text: &str, dialect: Dialect, dates: bool) -> Scalar {
     match text.as_bytes().first() {
         None => return Scalar::Null,
         Some(b'.' | b'+' | b'-' | b'0'..=b'9') => {}
-        Some(b'~' | b'y' | b'Y' | b'n' | b'N' | b't' | b'T' | b'f' | b'F' | b'o' | b'O') => return word(text, dialect),
+        Some(b'~' | b'y' | b'Y' | b'n' | b'N' | b't' | b'T' | b'f' | b'F' | b'o' | b'O') => {
+            return word(text, dialect);
+        }
         Some(b'<') if text == "<<" => return Scalar::Merge,
         Some(_) => return Scalar::Str,
     }
@@ -166,13 +168,21 @@ pub(crate) fn is_not_a_string(text: &str) -> bool {
     if text.is_empty() || text.contains('\n') {
         return false;
     }
-    let simple = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/' | b'+'))
+    let simple = text
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/' | b'+'))
         && !text.starts_with('-');
     if simple {
-        return !matches!(plain(text, Dialect::Legacy, true), Scalar::Str | Scalar::Timestamp(_) | Scalar::Merge);
+        return !matches!(
+            plain(text, Dialect::Legacy, true),
+            Scalar::Str | Scalar::Timestamp(_) | Scalar::Merge
+        );
     }
     match first_document(text.as_bytes(), Dialect::Legacy, Limits::default()) {
-        Ok(Some(node)) => !matches!(node.tag, Tag::Str | Tag::Timestamp | Tag::Merge | Tag::Binary | Tag::Other(_)),
+        Ok(Some(node)) => !matches!(
+            node.tag,
+            Tag::Str | Tag::Timestamp | Tag::Merge | Tag::Binary | Tag::Other(_)
+        ),
         Ok(None) => true,
         Err(_) => false,
     }
@@ -191,7 +201,20 @@ fn timestamp(text: &str) -> Option<String> {
     rest.expect(b'-')?;
     let day = rest.number(1, 2)?;
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let days = [31, if leap { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let days = [
+        31,
+        if leap { 29 } else { 28 },
+        31,
+        30,
+        31,
+        30,
+        31,
+        31,
+        30,
+        31,
+        30,
+        31,
+    ];
     if !(1..=12).contains(&month) || day < 1 || day > days[month as usize - 1] {
         return None;
     }
@@ -239,14 +262,19 @@ fn timestamp(text: &str) -> Option<String> {
                 if hours > 24 || minutes > 60 {
                     return None;
                 }
-                if hours == 0 && minutes == 0 { "Z".to_owned() } else { format!("{}{hours:02}:{minutes:02}", char::from(sign)) }
+                if hours == 0 && minutes == 0 {
+                    "Z".to_owned()
+                } else {
+                    format!("{}{hours:02}:{minutes:02}", char::from(sign))
+                }
             }
             _ => return None,
         }
     } else {
         "Z".to_owned()
     };
-    rest.done().then(|| format!("{date}T{hour:02}:{minute:02}:{second:02}{fraction}{zone}"))
+    rest.done()
+        .then(|| format!("{date}T{hour:02}:{minute:02}:{second:02}{fraction}{zone}"))
 }
 
 struct Cursor<'a> {
@@ -273,7 +301,9 @@ impl Cursor<'_> {
         let mut value = 0;
         let mut count = 0;
         while count < most {
-            let Some(digit) = self.peek().filter(u8::is_ascii_digit) else { break };
+            let Some(digit) = self.peek().filter(u8::is_ascii_digit) else {
+                break;
+            };
             value = value * 10 + u32::from(digit - b'0');
             self.at += 1;
             count += 1;

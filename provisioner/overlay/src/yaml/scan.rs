@@ -108,7 +108,12 @@ fn width(byte: u8) -> usize {
 
 /// Checks that `text` has only the characters a document may have, and returns it without a byte order mark.
 pub(crate) fn check_characters(text: &[u8]) -> Scan<&str> {
-    let fault = |message: &str| Fault { stage: Stage::Reader, context: None, problem: Mark::default(), message: message.to_owned() };
+    let fault = |message: &str| Fault {
+        stage: Stage::Reader,
+        context: None,
+        problem: Mark::default(),
+        message: message.to_owned(),
+    };
     if text.starts_with(&[0xFF, 0xFE]) || text.starts_with(&[0xFE, 0xFF]) {
         return Err(fault("UTF-16 text is not supported"));
     }
@@ -179,7 +184,9 @@ impl<'a> Scanner<'a> {
         loop {
             if !self.tokens.is_empty() {
                 let head = self.taken;
-                let Some(at) = self.keys.iter().position(|k| k.possible && k.token == head) else { break };
+                let Some(at) = self.keys.iter().position(|k| k.possible && k.token == head) else {
+                    break;
+                };
                 if !self.key_is_valid(at)? {
                     break;
                 }
@@ -274,11 +281,20 @@ impl<'a> Scanner<'a> {
     }
 
     fn fault<T>(&self, context: Mark, message: &str) -> Scan<T> {
-        Err(Fault { stage: Stage::Scanner, context: Some(context), problem: self.mark, message: message.to_owned() })
+        Err(Fault {
+            stage: Stage::Scanner,
+            context: Some(context),
+            problem: self.mark,
+            message: message.to_owned(),
+        })
     }
 
     fn push(&mut self, kind: TokenKind, start: Mark) {
-        self.tokens.push_back(Token { kind, start, end: self.mark });
+        self.tokens.push_back(Token {
+            kind,
+            start,
+            end: self.mark,
+        });
     }
 
     fn fetch(&mut self) -> Scan<()> {
@@ -292,7 +308,11 @@ impl<'a> Scanner<'a> {
             return self.fetch_directive();
         }
         if self.is_document_indicator() {
-            let kind = if c == b'-' { TokenKind::DocumentStart } else { TokenKind::DocumentEnd };
+            let kind = if c == b'-' {
+                TokenKind::DocumentStart
+            } else {
+                TokenKind::DocumentEnd
+            };
             self.unroll(-1);
             self.remove_key()?;
             self.key_allowed = false;
@@ -354,7 +374,9 @@ impl<'a> Scanner<'a> {
 
     fn to_next_token(&mut self) {
         loop {
-            while self.at(0) == b' ' || ((self.flow_level > 0 || !self.key_allowed) && self.at(0) == b'\t') {
+            while self.at(0) == b' '
+                || ((self.flow_level > 0 || !self.key_allowed) && self.at(0) == b'\t')
+            {
                 self.advance();
             }
             if self.at(0) == b'#' {
@@ -393,7 +415,12 @@ impl<'a> Scanner<'a> {
             self.remove_key()?;
             let token = self.taken + self.tokens.len();
             if let Some(last) = self.keys.last_mut() {
-                *last = SimpleKey { possible: true, required, token, mark: self.mark };
+                *last = SimpleKey {
+                    possible: true,
+                    required,
+                    token,
+                    mark: self.mark,
+                };
             }
         }
         Ok(())
@@ -410,7 +437,13 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn roll(&mut self, column: usize, before: Option<usize>, kind: TokenKind, mark: Mark) -> Scan<()> {
+    fn roll(
+        &mut self,
+        column: usize,
+        before: Option<usize>,
+        kind: TokenKind,
+        mark: Mark,
+    ) -> Scan<()> {
         let column = column as isize;
         if self.flow_level > 0 || self.indent >= column {
             return Ok(());
@@ -418,11 +451,21 @@ impl<'a> Scanner<'a> {
         self.indents.push(self.indent);
         self.indent = column;
         if self.indents.len() > self.max_depth {
-            return self.fault(self.mark, &format!("exceeded max depth of {}", self.max_depth));
+            return self.fault(
+                self.mark,
+                &format!("exceeded max depth of {}", self.max_depth),
+            );
         }
-        let token = Token { kind, start: mark, end: mark };
+        let token = Token {
+            kind,
+            start: mark,
+            end: mark,
+        };
         match before {
-            Some(number) => self.tokens.insert(number.saturating_sub(self.taken).min(self.tokens.len()), token),
+            Some(number) => self.tokens.insert(
+                number.saturating_sub(self.taken).min(self.tokens.len()),
+                token,
+            ),
             None => self.tokens.push_back(token),
         }
         Ok(())
@@ -453,10 +496,16 @@ impl<'a> Scanner<'a> {
 
     fn flow_start(&mut self, kind: TokenKind) -> Scan<()> {
         self.save_key()?;
-        self.keys.push(SimpleKey { mark: self.mark, ..SimpleKey::default() });
+        self.keys.push(SimpleKey {
+            mark: self.mark,
+            ..SimpleKey::default()
+        });
         self.flow_level += 1;
         if self.flow_level > self.max_depth {
-            return self.fault(self.mark, &format!("exceeded max depth of {}", self.max_depth));
+            return self.fault(
+                self.mark,
+                &format!("exceeded max depth of {}", self.max_depth),
+            );
         }
         self.key_allowed = true;
         let start = self.mark;
@@ -481,9 +530,17 @@ impl<'a> Scanner<'a> {
     fn block_entry(&mut self) -> Scan<()> {
         if self.flow_level == 0 {
             if !self.key_allowed {
-                return self.fault(self.mark, "block sequence entries are not allowed in this context");
+                return self.fault(
+                    self.mark,
+                    "block sequence entries are not allowed in this context",
+                );
             }
-            self.roll(self.mark.column, None, TokenKind::BlockSequenceStart, self.mark)?;
+            self.roll(
+                self.mark.column,
+                None,
+                TokenKind::BlockSequenceStart,
+                self.mark,
+            )?;
         }
         self.remove_key()?;
         self.key_allowed = true;
@@ -498,7 +555,12 @@ impl<'a> Scanner<'a> {
             if !self.key_allowed {
                 return self.fault(self.mark, "mapping keys are not allowed in this context");
             }
-            self.roll(self.mark.column, None, TokenKind::BlockMappingStart, self.mark)?;
+            self.roll(
+                self.mark.column,
+                None,
+                TokenKind::BlockMappingStart,
+                self.mark,
+            )?;
         }
         self.remove_key()?;
         self.key_allowed = self.flow_level == 0;
@@ -513,8 +575,20 @@ impl<'a> Scanner<'a> {
         if self.key_is_valid(last)? {
             let key = self.keys[last];
             let at = key.token.saturating_sub(self.taken).min(self.tokens.len());
-            self.tokens.insert(at, Token { kind: TokenKind::Key, start: key.mark, end: key.mark });
-            self.roll(key.mark.column, Some(key.token), TokenKind::BlockMappingStart, key.mark)?;
+            self.tokens.insert(
+                at,
+                Token {
+                    kind: TokenKind::Key,
+                    start: key.mark,
+                    end: key.mark,
+                },
+            );
+            self.roll(
+                key.mark.column,
+                Some(key.token),
+                TokenKind::BlockMappingStart,
+                key.mark,
+            )?;
             self.keys[last].possible = false;
             self.key_allowed = false;
         } else {
@@ -522,7 +596,12 @@ impl<'a> Scanner<'a> {
                 if !self.key_allowed {
                     return self.fault(self.mark, "mapping values are not allowed in this context");
                 }
-                self.roll(self.mark.column, None, TokenKind::BlockMappingStart, self.mark)?;
+                self.roll(
+                    self.mark.column,
+                    None,
+                    TokenKind::BlockMappingStart,
+                    self.mark,
+                )?;
             }
             self.key_allowed = self.flow_level == 0;
         }
@@ -622,10 +701,20 @@ impl<'a> Scanner<'a> {
         self.advance();
         let name = self.word();
         if name.is_empty() || !(self.is_blankz(0) || b"?:,]}%@`".contains(&self.at(0))) {
-            return self.fault(start, "did not find expected alphabetic or numeric character");
+            return self.fault(
+                start,
+                "did not find expected alphabetic or numeric character",
+            );
         }
         let name = text(name);
-        self.push(if alias { TokenKind::Alias(name) } else { TokenKind::Anchor(name) }, start);
+        self.push(
+            if alias {
+                TokenKind::Alias(name)
+            } else {
+                TokenKind::Anchor(name)
+            },
+            start,
+        );
         Ok(())
     }
 
@@ -646,7 +735,11 @@ impl<'a> Scanner<'a> {
                 (handle, suffix)
             } else {
                 let suffix = self.tag_uri(false, &handle, start)?;
-                if suffix.is_empty() { (Vec::new(), b"!".to_vec()) } else { (b"!".to_vec(), suffix) }
+                if suffix.is_empty() {
+                    (Vec::new(), b"!".to_vec())
+                } else {
+                    (b"!".to_vec(), suffix)
+                }
             }
         };
         if !self.is_blankz(0) {
@@ -707,7 +800,9 @@ impl<'a> Scanner<'a> {
                     keep = Some(c == b'+');
                     self.advance();
                 }
-                b'0' if increment == 0 => return self.fault(start, "found an indentation indicator equal to 0"),
+                b'0' if increment == 0 => {
+                    return self.fault(start, "found an indentation indicator equal to 0");
+                }
                 c @ b'1'..=b'9' if increment == 0 => {
                     increment = isize::from(c - b'0');
                     self.advance();
@@ -727,7 +822,11 @@ impl<'a> Scanner<'a> {
         if self.is_break(0) {
             self.skip_line();
         }
-        let mut indent = if increment > 0 { self.indent.max(0) + increment } else { 0 };
+        let mut indent = if increment > 0 {
+            self.indent.max(0) + increment
+        } else {
+            0
+        };
         let mut out = Vec::new();
         let mut leading_break = Vec::new();
         let mut trailing_breaks = Vec::new();
@@ -735,7 +834,11 @@ impl<'a> Scanner<'a> {
         let mut leading_blank = false;
         while self.mark.column as isize == indent && !self.is_end() {
             let trailing_blank = self.is_blank(0);
-            if !literal && !leading_blank && !trailing_blank && leading_break.first() == Some(&b'\n') {
+            if !literal
+                && !leading_blank
+                && !trailing_blank
+                && leading_break.first() == Some(&b'\n')
+            {
                 if trailing_breaks.is_empty() {
                     out.push(b' ');
                 }
@@ -757,12 +860,21 @@ impl<'a> Scanner<'a> {
         if keep == Some(true) {
             out.append(&mut trailing_breaks);
         }
-        let style = if literal { ScalarStyle::Literal } else { ScalarStyle::Folded };
+        let style = if literal {
+            ScalarStyle::Literal
+        } else {
+            ScalarStyle::Folded
+        };
         self.push(TokenKind::Scalar(text(out), style), start);
         Ok(())
     }
 
-    fn block_scalar_breaks(&mut self, indent: &mut isize, breaks: &mut Vec<u8>, start: Mark) -> Scan<()> {
+    fn block_scalar_breaks(
+        &mut self,
+        indent: &mut isize,
+        breaks: &mut Vec<u8>,
+        start: Mark,
+    ) -> Scan<()> {
         let mut deepest = 0;
         loop {
             while (*indent == 0 || (self.mark.column as isize) < *indent) && self.at(0) == b' ' {
@@ -770,7 +882,10 @@ impl<'a> Scanner<'a> {
             }
             deepest = deepest.max(self.mark.column as isize);
             if (*indent == 0 || (self.mark.column as isize) < *indent) && self.at(0) == b'\t' {
-                return self.fault(start, "found a tab character where an indentation space is expected");
+                return self.fault(
+                    start,
+                    "found a tab character where an indentation space is expected",
+                );
             }
             if !self.is_break(0) {
                 break;
@@ -842,7 +957,11 @@ impl<'a> Scanner<'a> {
             }
         }
         self.advance();
-        let style = if single { ScalarStyle::Single } else { ScalarStyle::Double };
+        let style = if single {
+            ScalarStyle::Single
+        } else {
+            ScalarStyle::Double
+        };
         self.push(TokenKind::Scalar(text(out), style), start);
         Ok(())
     }
@@ -909,7 +1028,9 @@ impl<'a> Scanner<'a> {
             }
             while !self.is_blankz(0) {
                 let c = self.at(0);
-                if (c == b':' && self.is_blankz(1)) || (self.flow_level > 0 && b",?[]{}".contains(&c)) {
+                if (c == b':' && self.is_blankz(1))
+                    || (self.flow_level > 0 && b",?[]{}".contains(&c))
+                {
                     break;
                 }
                 if leading {
@@ -927,7 +1048,8 @@ impl<'a> Scanner<'a> {
             while self.is_blank(0) || self.is_break(0) {
                 if self.is_blank(0) {
                     if leading && (self.mark.column as isize) < indent && self.at(0) == b'\t' {
-                        return self.fault(start, "found a tab character that violates indentation");
+                        return self
+                            .fault(start, "found a tab character that violates indentation");
                     }
                     if leading {
                         self.advance();
@@ -946,7 +1068,11 @@ impl<'a> Scanner<'a> {
                 break;
             }
         }
-        self.tokens.push_back(Token { kind: TokenKind::Scalar(text(out), ScalarStyle::Plain), start, end });
+        self.tokens.push_back(Token {
+            kind: TokenKind::Scalar(text(out), ScalarStyle::Plain),
+            start,
+            end,
+        });
         if leading {
             self.key_allowed = true;
         }

@@ -24,27 +24,62 @@ impl SecretSource for Values {
 }
 
 async fn cluster() -> Kubernetes {
-    let cluster = Kubernetes::connect(&CLUSTER.kubeconfig, sandbox::KUBE_CONTEXT).await.unwrap();
-    cluster.with_secrets(Arc::new(Values)).with_deadline(Duration::from_secs(120))
+    let cluster = Kubernetes::connect(&CLUSTER.kubeconfig, sandbox::KUBE_CONTEXT)
+        .await
+        .unwrap();
+    cluster
+        .with_secrets(Arc::new(Values))
+        .with_deadline(Duration::from_secs(120))
 }
 
 fn kubectl(arguments: &[&str]) -> String {
-    let output = std::process::Command::new(&CLUSTER.kubectl).arg("--kubeconfig").arg(&CLUSTER.kubeconfig).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = std::process::Command::new(&CLUSTER.kubectl)
+        .arg("--kubeconfig")
+        .arg(&CLUSTER.kubeconfig)
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).unwrap()
 }
 
 fn scope(environment: &str) -> Scope {
-    let kinds = ["ConfigMap", "Secret", "apps/Deployment", "example.com/Widget", "apiextensions.k8s.io/CustomResourceDefinition"];
-    Scope { environment: environment.to_owned(), generation: "20261124-7f3a".parse().unwrap(), kinds: kinds.map(str::to_owned).to_vec(), names: BTreeMap::new() }
+    let kinds = [
+        "ConfigMap",
+        "Secret",
+        "apps/Deployment",
+        "example.com/Widget",
+        "apiextensions.k8s.io/CustomResourceDefinition",
+    ];
+    Scope {
+        environment: environment.to_owned(),
+        generation: "20261124-7f3a".parse().unwrap(),
+        kinds: kinds.map(str::to_owned).to_vec(),
+        names: BTreeMap::new(),
+    }
 }
 
 fn step(spec: Value) -> Step {
     let object = &spec["object"];
     let text = |value: &Value| value.as_str().unwrap_or("").to_owned();
-    let (version, kind, name, namespace) = (text(&object["apiVersion"]), text(&object["kind"]), text(&object["metadata"]["name"]), text(&object["metadata"]["namespace"]));
-    let kind = version.split_once('/').map_or(kind.clone(), |(group, _)| format!("{group}/{kind}"));
-    let name = if namespace.is_empty() { name } else { format!("{namespace}/{name}") };
+    let (version, kind, name, namespace) = (
+        text(&object["apiVersion"]),
+        text(&object["kind"]),
+        text(&object["metadata"]["name"]),
+        text(&object["metadata"]["namespace"]),
+    );
+    let kind = version
+        .split_once('/')
+        .map_or(kind.clone(), |(group, _)| format!("{group}/{kind}"));
+    let name = if namespace.is_empty() {
+        name
+    } else {
+        format!("{namespace}/{name}")
+    };
     let address = Address::new("kubernetes", &kind, &name).unwrap();
     Step {
         id: format!("create {address}"),
@@ -63,9 +98,19 @@ fn step(spec: Value) -> Step {
     }
 }
 
-async fn apply(cluster: &Kubernetes, scope: &Scope, spec: Value) -> Result<planner::reference::Outputs, Error> {
+async fn apply(
+    cluster: &Kubernetes,
+    scope: &Scope,
+    spec: Value,
+) -> Result<planner::reference::Outputs, Error> {
     let step = step(spec);
-    cluster.ensure(Ensure { scope, step: &step, spec: step.spec.clone() }).await
+    cluster
+        .ensure(Ensure {
+            scope,
+            step: &step,
+            spec: step.spec.clone(),
+        })
+        .await
 }
 
 fn namespace(name: &str) -> Value {
@@ -92,32 +137,102 @@ async fn objects_are_applied_once_observed_and_removed() {
         "object": {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "api", "namespace": "lives"}, "type": "Opaque"},
         "secrets": {"KEY": {"mount": "secret", "path": "p", "field": "value"}},
     });
-    let version = || kubectl(&["get", "configmap/api", "secret/api", "deployment/api", "-n", "lives", "-o", "jsonpath={.items[*].metadata.uid} {.items[*].metadata.generation}"]);
-    let resource_version = || kubectl(&["get", "configmap/api", "secret/api", "-n", "lives", "-o", "jsonpath={.items[*].metadata.resourceVersion}"]);
-    for spec in [config("lives", "b"), secret.clone(), deployment("lives", "16Mi")] {
+    let version = || {
+        kubectl(&[
+            "get",
+            "configmap/api",
+            "secret/api",
+            "deployment/api",
+            "-n",
+            "lives",
+            "-o",
+            "jsonpath={.items[*].metadata.uid} {.items[*].metadata.generation}",
+        ])
+    };
+    let resource_version = || {
+        kubectl(&[
+            "get",
+            "configmap/api",
+            "secret/api",
+            "-n",
+            "lives",
+            "-o",
+            "jsonpath={.items[*].metadata.resourceVersion}",
+        ])
+    };
+    for spec in [
+        config("lives", "b"),
+        secret.clone(),
+        deployment("lives", "16Mi"),
+    ] {
         let outputs = apply(&cluster, &scope, spec).await.unwrap();
-        assert_eq!((&outputs["name"], &outputs["namespace"]), (&json!("api"), &json!("lives")));
+        assert_eq!(
+            (&outputs["name"], &outputs["namespace"]),
+            (&json!("api"), &json!("lives"))
+        );
     }
     let before = (version(), resource_version());
-    for spec in [config("lives", "b"), secret.clone(), deployment("lives", "16Mi")] {
+    for spec in [
+        config("lives", "b"),
+        secret.clone(),
+        deployment("lives", "16Mi"),
+    ] {
         apply(&cluster, &scope, spec).await.unwrap();
     }
     assert_eq!(before, (version(), resource_version()));
-    let managers = kubectl(&["get", "configmap", "api", "-n", "lives", "--show-managed-fields", "-o", "jsonpath={.metadata.managedFields[*].manager}"]);
+    let managers = kubectl(&[
+        "get",
+        "configmap",
+        "api",
+        "-n",
+        "lives",
+        "--show-managed-fields",
+        "-o",
+        "jsonpath={.metadata.managedFields[*].manager}",
+    ]);
     assert_eq!(managers, "rebuild");
 
     let seen = cluster.observe(&scope).await.unwrap().objects;
-    let addresses: Vec<String> = seen.iter().map(|object| object.address.to_string()).collect();
-    assert_eq!(addresses, ["kubernetes.ConfigMap.lives/api", "kubernetes.Namespace.lives", "kubernetes.Secret.lives/api", "kubernetes.apps/Deployment.lives/api"]);
+    let addresses: Vec<String> = seen
+        .iter()
+        .map(|object| object.address.to_string())
+        .collect();
+    assert_eq!(
+        addresses,
+        [
+            "kubernetes.ConfigMap.lives/api",
+            "kubernetes.Namespace.lives",
+            "kubernetes.Secret.lives/api",
+            "kubernetes.apps/Deployment.lives/api"
+        ]
+    );
     assert!(seen.iter().all(|object| object.ready), "{seen:?}");
     assert_eq!(seen[2].spec["secrets"], secret["secrets"]);
     // Neither the value nor its Base64 form.
     let everything = format!("{seen:?}");
     assert!(!everything.contains("value of") && !everything.contains("dmFsdWUgb2Yg"));
-    assert_eq!(kubectl(&["get", "secret", "api", "-n", "lives", "-o", "jsonpath={.data.KEY}"]), "dmFsdWUgb2YgdmFsdWU=");
+    assert_eq!(
+        kubectl(&[
+            "get",
+            "secret",
+            "api",
+            "-n",
+            "lives",
+            "-o",
+            "jsonpath={.data.KEY}"
+        ]),
+        "dmFsdWUgb2YgdmFsdWU="
+    );
     assert_eq!(cluster.workloads("lives").await.unwrap().len(), 1);
 
-    for object in seen.iter().filter(|object| object.address.kind() != "Namespace").chain(seen.iter().filter(|object| object.address.kind() == "Namespace")) {
+    for object in seen
+        .iter()
+        .filter(|object| object.address.kind() != "Namespace")
+        .chain(
+            seen.iter()
+                .filter(|object| object.address.kind() == "Namespace"),
+        )
+    {
         cluster.remove(object).await.unwrap();
         cluster.remove(object).await.unwrap();
     }
@@ -128,19 +243,65 @@ async fn objects_are_applied_once_observed_and_removed() {
 async fn what_is_not_ours_is_refused_and_conflicts_name_the_other() {
     let (cluster, scope) = (cluster().await, scope("clash"));
     apply(&cluster, &scope, namespace("clash")).await.unwrap();
-    kubectl(&["create", "configmap", "api", "-n", "clash", "--from-literal=a=theirs"]);
-    assert_eq!(apply(&cluster, &scope, config("clash", "b")).await.unwrap_err().kind, ErrorKind::Foreign);
-    assert_eq!(kubectl(&["get", "configmap", "api", "-n", "clash", "-o", "jsonpath={.data.a}"]), "theirs");
+    kubectl(&[
+        "create",
+        "configmap",
+        "api",
+        "-n",
+        "clash",
+        "--from-literal=a=theirs",
+    ]);
+    assert_eq!(
+        apply(&cluster, &scope, config("clash", "b"))
+            .await
+            .unwrap_err()
+            .kind,
+        ErrorKind::Foreign
+    );
+    assert_eq!(
+        kubectl(&[
+            "get",
+            "configmap",
+            "api",
+            "-n",
+            "clash",
+            "-o",
+            "jsonpath={.data.a}"
+        ]),
+        "theirs"
+    );
     kubectl(&["delete", "configmap", "api", "-n", "clash"]);
     apply(&cluster, &scope, config("clash", "b")).await.unwrap();
-    kubectl(&["patch", "configmap", "api", "-n", "clash", "--field-manager=intruder", "-p", r#"{"data":{"a":"c"}}"#]);
-    let error = apply(&cluster, &scope, config("clash", "b")).await.unwrap_err();
+    kubectl(&[
+        "patch",
+        "configmap",
+        "api",
+        "-n",
+        "clash",
+        "--field-manager=intruder",
+        "-p",
+        r#"{"data":{"a":"c"}}"#,
+    ]);
+    let error = apply(&cluster, &scope, config("clash", "b"))
+        .await
+        .unwrap_err();
     assert_eq!(error.kind, ErrorKind::Conflict);
     assert!(error.why.contains("intruder"), "{error}");
     let mut seen = cluster.observe(&scope).await.unwrap().objects.remove(0);
-    kubectl(&["label", "configmap", "api", "-n", "clash", "rebuild.dev/generation=other", "--overwrite"]);
+    kubectl(&[
+        "label",
+        "configmap",
+        "api",
+        "-n",
+        "clash",
+        "rebuild.dev/generation=other",
+        "--overwrite",
+    ]);
     seen.generation = "20261124-7f3a".parse().unwrap();
-    assert_eq!(cluster.remove(&seen).await.unwrap_err().kind, ErrorKind::Foreign);
+    assert_eq!(
+        cluster.remove(&seen).await.unwrap_err().kind,
+        ErrorKind::Foreign
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,7 +309,9 @@ async fn a_rollout_that_never_gets_ready_says_why() {
     let (cluster, scope) = (cluster().await, scope("stuck"));
     apply(&cluster, &scope, namespace("stuck")).await.unwrap();
     let cluster = cluster.with_deadline(Duration::from_secs(5));
-    let error = apply(&cluster, &scope, deployment("stuck", "9000Gi")).await.unwrap_err();
+    let error = apply(&cluster, &scope, deployment("stuck", "9000Gi"))
+        .await
+        .unwrap_err();
     assert_eq!(error.kind, ErrorKind::Deadline);
     assert!(error.why.contains("Insufficient memory"), "{error}");
 }
@@ -171,7 +334,9 @@ async fn kinds_that_come_later() {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), made).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), made)
+        .await
+        .unwrap();
     assert_eq!(cluster.observe(&scope).await.unwrap().objects.len(), 2);
 }
 
@@ -180,7 +345,13 @@ async fn who_asks_and_whom() {
     let identity = cluster().await.identity().await.unwrap();
     assert_eq!(identity.places["cluster"], CLUSTER.server);
     assert!(identity.version.is_some() && !identity.principal.is_empty());
-    assert!(matches!(Kubernetes::connect(&CLUSTER.kubeconfig, "nowhere").await, Err(ConnectError::Context { .. })));
+    assert!(matches!(
+        Kubernetes::connect(&CLUSTER.kubeconfig, "nowhere").await,
+        Err(ConnectError::Context { .. })
+    ));
     let file = std::path::Path::new("/nowhere/kubeconfig");
-    assert!(matches!(Kubernetes::connect(file, "x").await, Err(ConnectError::File { .. })));
+    assert!(matches!(
+        Kubernetes::connect(file, "x").await,
+        Err(ConnectError::File { .. })
+    ));
 }

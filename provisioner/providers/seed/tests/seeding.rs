@@ -29,12 +29,18 @@ fn old() -> SecretString {
 }
 
 fn fixture() -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../tests/fixtures/natlangchain/formats/chain_50k.encgz");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../../tests/fixtures/natlangchain/formats/chain_50k.encgz");
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 fn pin() -> PinnedBackup {
-    let verdict = backup::verify(&mut fixture().as_slice(), backup::Options::at(NOW).with_passphrase(old())).unwrap().verdict;
+    let verdict = backup::verify(
+        &mut fixture().as_slice(),
+        backup::Options::at(NOW).with_passphrase(old()),
+    )
+    .unwrap()
+    .verdict;
     serde_json::from_value(json!({
         "id": "b", "location": "s3://backups/b", "size": verdict.bytes, "sha256": verdict.sha256, "format": "natlangchain",
         "head": verdict.head, "blocks": verdict.blocks, "entries": verdict.entries, "written": "2026-11-23T00:00:00Z",
@@ -43,13 +49,32 @@ fn pin() -> PinnedBackup {
 }
 
 fn provider(stores: &MemoryStores, pin: PinnedBackup) -> Seed {
-    let source = Source { store: stores.bucket("backups"), key: "b".to_owned(), pin, passphrase: Some(old()) };
-    let targets = vec![Target { address: "seed.object.chain".parse().unwrap(), bucket: "ours".to_owned(), key: "chain".to_owned() }];
-    Seed::new(Arc::new(Seeder::new(Arc::new(stores.clone()), NOW)), Some(source), Arc::new(Fresh), targets)
+    let source = Source {
+        store: stores.bucket("backups"),
+        key: "b".to_owned(),
+        pin,
+        passphrase: Some(old()),
+    };
+    let targets = vec![Target {
+        address: "seed.object.chain".parse().unwrap(),
+        bucket: "ours".to_owned(),
+        key: "chain".to_owned(),
+    }];
+    Seed::new(
+        Arc::new(Seeder::new(Arc::new(stores.clone()), NOW)),
+        Some(source),
+        Arc::new(Fresh),
+        targets,
+    )
 }
 
 fn scope() -> Scope {
-    Scope { environment: "demo".to_owned(), generation: "20261124-7f3a".parse().unwrap(), kinds: Vec::new(), names: BTreeMap::new() }
+    Scope {
+        environment: "demo".to_owned(),
+        generation: "20261124-7f3a".parse().unwrap(),
+        kinds: Vec::new(),
+        names: BTreeMap::new(),
+    }
 }
 
 fn step(pin: &PinnedBackup) -> Step {
@@ -72,7 +97,14 @@ fn step(pin: &PinnedBackup) -> Step {
 
 async fn seed(provider: &Seed, step: &Step) -> Result<(), Error> {
     let scope = scope();
-    provider.ensure(Ensure { scope: &scope, step, spec: step.spec.clone() }).await.map(drop)
+    provider
+        .ensure(Ensure {
+            scope: &scope,
+            step,
+            spec: step.spec.clone(),
+        })
+        .await
+        .map(drop)
 }
 
 #[tokio::test]
@@ -85,7 +117,13 @@ async fn seeded_once_under_the_fresh_key() {
     seed(&provider, &step).await.unwrap();
     assert_eq!(stores.bytes("ours", "chain").unwrap(), first);
     let fresh = backup::Options::at(NOW).with_passphrase(SecretString::from("fresh key at data"));
-    assert_eq!(backup::verify(&mut first.as_slice(), fresh).unwrap().verdict.head, Some(pin().head));
+    assert_eq!(
+        backup::verify(&mut first.as_slice(), fresh)
+            .unwrap()
+            .verdict
+            .head,
+        Some(pin().head)
+    );
     let seen = provider.observe(&scope()).await.unwrap().objects;
     assert_eq!((seen.len(), &seen[0].spec), (1, &step.spec));
     provider.remove(&seen[0]).await.unwrap();
@@ -120,7 +158,10 @@ async fn data_of_another_origin_is_never_written_over() {
     stores.insert("backups", "b", fixture(), BTreeMap::new());
     stores.insert("ours", "chain", b"theirs".to_vec(), BTreeMap::new());
     let provider = provider(&stores, pin());
-    assert_eq!(seed(&provider, &step(&pin())).await.unwrap_err().kind, ErrorKind::Foreign);
+    assert_eq!(
+        seed(&provider, &step(&pin())).await.unwrap_err().kind,
+        ErrorKind::Foreign
+    );
     assert_eq!(stores.bytes("ours", "chain").unwrap(), b"theirs");
     assert_eq!(provider.observe(&scope()).await.unwrap().foreign.len(), 1);
 }
