@@ -120,6 +120,12 @@ pub struct PlanCommand {
     /// Write the plan here, for `rebuild apply`.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Write here what was seen, for `--recorded`.
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// Plan from what `--record` wrote instead of asking anybody.
+    #[arg(long, value_name = "FILE", conflicts_with = "record")]
+    pub recorded: Option<PathBuf>,
 }
 
 /// `rebuild apply`.
@@ -206,8 +212,51 @@ pub enum BackupsCommand {
 #[derive(Clone, Debug, Subcommand)]
 pub enum RenderCommand {
     /// Print what `kubectl kustomize DIR` prints.
-    Overlay {
-        /// The folder with the kustomization.
-        dir: PathBuf,
-    },
+    Overlay(OverlayArgs),
+}
+
+/// `rebuild render overlay`, with kustomize's own flags.
+#[derive(Clone, Debug, Args)]
+pub struct OverlayArgs {
+    /// The folder with the kustomization.
+    #[arg(default_value = ".")]
+    pub dir: PathBuf,
+    /// Order of the objects.
+    #[arg(long, value_name = "ORDER", default_value = "legacy")]
+    pub reorder: Order,
+    /// Which files a kustomization may read.
+    #[arg(long, value_name = "RULE", default_value = "LoadRestrictionsRootOnly")]
+    pub load_restrictor: LoadRestrictions,
+    /// Label every object as made by kustomize.
+    #[arg(long)]
+    pub enable_managedby_label: bool,
+    /// Accepted for kustomize's sake; foreign code is never run.
+    #[arg(long)]
+    pub enable_alpha_plugins: bool,
+    /// Accepted for kustomize's sake; foreign code is never run.
+    #[arg(long)]
+    pub enable_exec: bool,
+    /// Accepted for kustomize's sake; foreign code is never run.
+    #[arg(long)]
+    pub enable_helm: bool,
+}
+
+/// Order of rendered objects.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum Order {
+    /// By kind, then by name.
+    Legacy,
+    /// As read.
+    None,
+}
+
+/// Which files a kustomization may read besides other kustomizations.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+#[value(rename_all = "PascalCase")]
+#[expect(clippy::enum_variant_names, reason = "kustomize's own names")]
+pub enum LoadRestrictions {
+    /// Those in or below its own folder.
+    LoadRestrictionsRootOnly,
+    /// Any.
+    LoadRestrictionsNone,
 }

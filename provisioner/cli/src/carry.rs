@@ -8,7 +8,7 @@ use std::time::Duration;
 use executor::lock::{Fence, LocalLock, Owner, RemoteLock, Renewal, Unfenced};
 use executor::scheduler::{End, Options, Outcome, Runner};
 use executor::stop::{Level, Stop};
-use executor::{Events, Providers, Scope};
+use executor::{Budget, Events, Providers, Scope};
 use planner::{Inventory, Plan};
 
 use crate::exit::Exit;
@@ -27,18 +27,27 @@ pub struct Held {
 
 impl Held {
     /// Takes both locks, or says who has them.
-    pub async fn take(environment: &str, remote: Option<Arc<dyn RemoteLock>>) -> Result<Self, Failure> {
+    pub async fn take(
+        environment: &str,
+        remote: Option<Arc<dyn RemoteLock>>,
+    ) -> Result<Self, Failure> {
         let owner = Owner::current();
         let folder = paths::runs(environment)?;
         private_folder(&folder)?;
-        let local = LocalLock::acquire(&folder.join("lock"), &owner).map_err(|error| hints::of_lock(environment, &error))?;
+        let local = LocalLock::acquire(&folder.join("lock"), &owner)
+            .map_err(|error| hints::of_lock(environment, &error))?;
         let remote = match remote {
-            Some(lock) => {
-                Some(Arc::new(Renewal::acquire(lock, &owner, LEASE).await.map_err(|error| hints::of_lock(environment, &error))?))
-            }
+            Some(lock) => Some(Arc::new(
+                Renewal::acquire(lock, &owner, LEASE)
+                    .await
+                    .map_err(|error| hints::of_lock(environment, &error))?,
+            )),
             None => None,
         };
-        Ok(Self { _local: local, remote })
+        Ok(Self {
+            _local: local,
+            remote,
+        })
     }
 
     fn fence(&self) -> Arc<dyn Fence> {
@@ -51,7 +60,10 @@ impl Held {
     /// Lets the remote lock go.
     pub async fn release(self, environment: &str) -> Result<(), Failure> {
         match self.remote.and_then(Arc::into_inner) {
-            Some(renewal) => renewal.release().await.map_err(|error| hints::of_lock(environment, &error)),
+            Some(renewal) => renewal
+                .release()
+                .await
+                .map_err(|error| hints::of_lock(environment, &error)),
             None => Ok(()),
         }
     }
@@ -64,20 +76,26 @@ pub fn private_folder(folder: &Path) -> Result<(), Failure> {
         .recursive(true)
         .mode(0o700)
         .create(folder)
-        .map_err(|error| Failure::of(format!("the folder `{}` can't be made", folder.display()), &error))
+        .map_err(|error| {
+            Failure::of(
+                format!("the folder `{}` can't be made", folder.display()),
+                &error,
+            )
+        })
 }
 
 /// Runs the plan to its end, or resumes it where its journal ends.
 pub async fn out(
     plan: &Plan,
     providers: &Providers,
-    scope: Scope,
-    inventory: &Inventory,
+    (scope, inventory): (Scope, &Inventory),
+    budgets: BTreeMap<String, Budget>,
     held: &Held,
     journal: &mut executor::Journal,
     printer: &Printer,
 ) -> Result<Outcome, Failure> {
     let mut options = Options::new(scope);
+    options.budgets = budgets;
     let ours = |object: &&planner::Observed| object.generation == plan.target.generation;
     options.known = inventory
         .objects
@@ -88,7 +106,14 @@ pub async fn out(
     options.objects = inventory.objects.iter().filter(ours).cloned().collect();
     let stop = Stop::default();
     let (events, heard) = Events::channel();
-    let runner = Runner { plan, providers, options, fence: held.fence(), stop: stop.clone(), events };
+    let runner = Runner {
+        plan,
+        providers,
+        options,
+        fence: held.fence(),
+        stop: stop.clone(),
+        events,
+    };
     let interrupts = tokio::spawn(interrupts(stop, printer.clone()));
     let (outcome, ()) = tokio::join!(
         async {
@@ -100,8 +125,10 @@ pub async fn out(
     );
     interrupts.abort();
     outcome.map_err(|error| {
-        Failure::of("the run broke off", &error)
-            .hint(format!("what is done stays done; put it right and run `rebuild resume --env {}`", plan.target.environment))
+        Failure::of("the run broke off", &error).hint(format!(
+            "what is done stays done; put it right and run `rebuild resume --env {}`",
+            plan.target.environment
+        ))
     })
 }
 
@@ -110,8 +137,12 @@ async fn interrupts(stop: Stop, printer: Printer) {
     while tokio::signal::ctrl_c().await.is_ok() {
         match stop.request() {
             Level::Run => {}
-            Level::Drain => printer.note("stopping when what is in flight is done; Ctrl-C again stops now"),
-            Level::Now => printer.note("stopping now; `rebuild resume` looks at what was in flight"),
+            Level::Drain => {
+                printer.note("stopping when what is in flight is done; Ctrl-C again stops now")
+            }
+            Level::Now => {
+                printer.note("stopping now; `rebuild resume` looks at what was in flight")
+            }
         }
     }
 }
@@ -121,19 +152,35 @@ pub fn verdict(outcome: &Outcome, environment: &str) -> Result<Exit, Failure> {
     match &outcome.end {
         End::Complete => Ok(Exit::Done),
         End::Interrupted(_) => Err(Failure::new("interrupted")
-            .because(format!("{} steps done, {} not run, {} of unknown end", outcome.done.len(), outcome.not_run.len(), outcome.unknown.len()))
+            .because(format!(
+                "{} steps done, {} not run, {} of unknown end",
+                outcome.done.len(),
+                outcome.not_run.len(),
+                outcome.unknown.len()
+            ))
             .hint(format!("go on with `rebuild resume --env {environment}`"))
             .exit(Exit::Interrupted)),
         End::Failed => {
-            let mut failure = Failure::new(format!("{} steps failed, {} were not run", outcome.failures.len(), outcome.not_run.len()));
+            let mut failure = Failure::new(format!(
+                "{} steps failed, {} were not run",
+                outcome.failures.len(),
+                outcome.not_run.len()
+            ));
             for failed in &outcome.failures {
-                failure = failure.because(format!("{} ({} attempts): {}", failed.step, failed.attempts, failed.why));
+                failure = failure.because(format!(
+                    "{} ({} attempts): {}",
+                    failed.step, failed.attempts, failed.why
+                ));
             }
             let mut advice: Vec<String> = outcome
                 .failures
                 .iter()
                 .map(|failed| {
-                    let provider = failed.step.split_once(' ').and_then(|(_, address)| address.split('.').next()).unwrap_or_default();
+                    let provider = failed
+                        .step
+                        .split_once(' ')
+                        .and_then(|(_, address)| address.split('.').next())
+                        .unwrap_or_default();
                     hints::provider(provider, failed.kind)
                 })
                 .collect();
@@ -142,7 +189,9 @@ pub fn verdict(outcome: &Outcome, environment: &str) -> Result<Exit, Failure> {
             for hint in advice {
                 failure = failure.hint(hint);
             }
-            Err(failure.hint(format!("then go on with `rebuild resume --env {environment}`")))
+            Err(failure.hint(format!(
+                "then go on with `rebuild resume --env {environment}`"
+            )))
         }
     }
 }

@@ -36,32 +36,51 @@ pub fn all(inventory: &Inventory) -> Vec<Found> {
 }
 
 /// The generation asked for: `current`, `new` or an id.
-pub fn choose(asked: &str, inventory: &Inventory, fresh: impl FnOnce() -> Result<Generation, Failure>) -> Result<Generation, Failure> {
+pub fn choose(
+    asked: &str,
+    inventory: &Inventory,
+    fresh: impl FnOnce() -> Result<Generation, Failure>,
+) -> Result<Generation, Failure> {
     let found = all(inventory);
     match asked {
         "new" => fresh(),
-        "current" => match found.iter().rev().find(|generation| generation.state != "retired") {
+        "current" => match found
+            .iter()
+            .rev()
+            .find(|generation| generation.state != "retired")
+        {
             Some(generation) => Ok(generation.generation.clone()),
             None => fresh(),
         },
-        id => found.iter().find(|generation| generation.generation.as_str() == id).map(|generation| generation.generation.clone()).ok_or_else(|| {
-            let known: Vec<&str> = found.iter().map(|generation| generation.generation.as_str()).collect();
-            let failure = Failure::new(format!("there is no generation `{id}`"));
-            match planner::nearest(id, known.iter().copied()) {
-                Some(near) => failure.hint(format!("did you mean `{near}`?")),
-                None if known.is_empty() => failure.hint("nothing of this environment exists yet: leave --generation out"),
-                None => failure.hint(format!("there are: {}", known.join(", "))),
-            }
-        }),
+        id => found
+            .iter()
+            .find(|generation| generation.generation.as_str() == id)
+            .map(|generation| generation.generation.clone())
+            .ok_or_else(|| {
+                let known: Vec<&str> = found
+                    .iter()
+                    .map(|generation| generation.generation.as_str())
+                    .collect();
+                let failure = Failure::new(format!("there is no generation `{id}`"));
+                match planner::nearest(id, known.iter().copied()) {
+                    Some(near) => failure.hint(format!("did you mean `{near}`?")),
+                    None if known.is_empty() => failure
+                        .hint("nothing of this environment exists yet: leave --generation out"),
+                    None => failure.hint(format!("there are: {}", known.join(", "))),
+                }
+            }),
     }
 }
 
 /// A new id: the UTC day and four random hex digits.
 pub fn fresh(now: jiff::Timestamp) -> Result<Generation, Failure> {
     let mut random = [0_u8; 2];
-    getrandom::fill(&mut random).map_err(|error| Failure::of("the system gives no random bytes", &error))?;
-    let day = now.to_zoned(jiff::tz::TimeZone::UTC).strftime("%Y%m%d").to_string();
-    format!("{day}-{}", hex::encode(random)).parse().map_err(|error| Failure::of("no generation id could be made", &error))
+    getrandom::fill(&mut random)
+        .map_err(|error| Failure::of("the system gives no random bytes", &error))?;
+    let day = now.strftime("%Y%m%d").to_string();
+    format!("{day}-{}", hex::encode(random))
+        .parse()
+        .map_err(|error| Failure::of("no generation id could be made", &error))
 }
 
 #[cfg(test)]
@@ -79,9 +98,15 @@ mod tests {
             outputs: BTreeMap::new(),
             digest: None,
             ready: true,
-            marks: state.iter().map(|state| (tags::STATE.to_owned(), (*state).to_owned())).collect(),
+            marks: state
+                .iter()
+                .map(|state| (tags::STATE.to_owned(), (*state).to_owned()))
+                .collect(),
         });
-        Inventory { objects: objects.collect(), foreign: Vec::new() }
+        Inventory {
+            objects: objects.collect(),
+            foreign: Vec::new(),
+        }
     }
 
     fn pick(asked: &str, marks: &[(&str, Option<&str>)]) -> String {
@@ -93,10 +118,17 @@ mod tests {
 
     #[test]
     fn the_newest_unretired_one_is_current() {
-        let all = [("20260101-aaaa", Some("live")), ("20260102-bbbb", None), ("20260103-cccc", Some("retired"))];
+        let all = [
+            ("20260101-aaaa", Some("live")),
+            ("20260102-bbbb", None),
+            ("20260103-cccc", Some("retired")),
+        ];
         assert_eq!(pick("current", &all), "20260102-bbbb");
         assert_eq!(pick("current", &[]), "fresh");
-        assert_eq!(pick("current", &[("20260103-cccc", Some("retired"))]), "fresh");
+        assert_eq!(
+            pick("current", &[("20260103-cccc", Some("retired"))]),
+            "fresh"
+        );
         assert_eq!(pick("new", &all), "fresh");
         assert_eq!(pick("20260101-aaaa", &all), "20260101-aaaa");
         assert!(pick("20260101-aaab", &all).contains("did you mean `20260101-aaaa`"));
@@ -106,6 +138,9 @@ mod tests {
     #[test]
     fn a_fresh_id_begins_with_its_day() {
         let id = fresh("2026-11-24T01:02:03Z".parse().unwrap()).unwrap();
-        assert!(id.as_str().starts_with("20261124-") && id.as_str().len() == 13, "{id}");
+        assert!(
+            id.as_str().starts_with("20261124-") && id.as_str().len() == 13,
+            "{id}"
+        );
     }
 }

@@ -33,14 +33,40 @@ fn place(provider: &str) -> &'static str {
     }
 }
 
+/// Everything wrong with an environment, each fault with its place and its hint.
+pub fn of_environment(name: &str, errors: &environment::Errors) -> Failure {
+    let mut failure = Failure::new(match errors.0.as_slice() {
+        [environment::Error::Unknown { .. }] => format!("`{name}` can't be rebuilt"),
+        [_] => format!("the environment `{name}` has a fault"),
+        many => format!("the environment `{name}` has {} faults", many.len()),
+    });
+    for error in &errors.0 {
+        failure = failure.because(error.to_string());
+        if let Some(hint) = error.hint()
+            && !failure.hints.contains(&hint)
+        {
+            failure = failure.hint(hint);
+        }
+    }
+    if failure.hints.is_empty() {
+        failure = failure.hint("correct the file at the place named");
+    }
+    failure
+}
+
 /// A provider's failure as the command line shows it.
 pub fn of_provider(name: &str, error: &executor::Error) -> Failure {
-    Failure::new(error.what.clone()).because(error.why.clone()).hint(provider(name, error.kind))
+    Failure::new(error.what.clone())
+        .because(error.why.clone())
+        .hint(provider(name, error.kind))
 }
 
 /// A lock's failure, with the exit code for a held one.
 pub fn of_lock(environment: &str, error: &LockError) -> Failure {
-    let failure = Failure::of(format!("the environment `{environment}` can't be locked"), error);
+    let failure = Failure::of(
+        format!("the environment `{environment}` can't be locked"),
+        error,
+    );
     match error {
         LockError::Held { expires: Some(_), .. } => failure
             .exit(Exit::Locked)

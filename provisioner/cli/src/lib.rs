@@ -2,28 +2,22 @@
 //!
 //! Nothing below this crate prints or gives advice; nothing in this crate decides what a rebuild is.
 
-#[expect(
-    dead_code,
-    reason = "the commands that plan and apply are not part of this version yet"
-)]
 mod args;
+mod carry;
 mod commands;
+mod enact;
 mod exit;
-#[expect(
-    dead_code,
-    reason = "the commands that plan and apply are not part of this version yet"
-)]
 mod failure;
-#[expect(
-    dead_code,
-    reason = "the commands that plan and apply are not part of this version yet"
-)]
+mod generation;
+mod hints;
+mod history;
 mod paths;
-#[expect(
-    dead_code,
-    reason = "the commands that plan and apply are not part of this version yet"
-)]
+mod prepare;
 mod printer;
+mod progress;
+mod report;
+mod session;
+mod source;
 
 use std::process::ExitCode;
 

@@ -1,5 +1,6 @@
 //! Where things live: the project, run records, caches.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
@@ -35,14 +36,25 @@ pub fn state() -> Result<PathBuf, Failure> {
     base("XDG_STATE_HOME", ".local/state")
 }
 
-/// `$XDG_CACHE_HOME/rebuild` or `~/.cache/rebuild`.
-pub fn cache() -> Result<PathBuf, Failure> {
-    base("XDG_CACHE_HOME", ".cache")
-}
-
 /// Run records of one environment.
 pub fn runs(environment: &str) -> Result<PathBuf, Failure> {
     Ok(state()?.join("runs").join(environment))
+}
+
+/// A whole file of at most `limit` bytes.
+pub fn read_bounded(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
+    let failed = |error: &dyn std::error::Error| {
+        Failure::of(format!("`{}` can't be read", path.display()), error)
+    };
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(limit as u64 + 1).read_to_end(&mut bytes))
+        .map_err(|error| failed(&error))?;
+    if bytes.len() > limit {
+        return Err(Failure::new(format!("`{}` can't be read", path.display()))
+            .because(format!("it has more than {limit} bytes")));
+    }
+    Ok(bytes)
 }
 
 fn base(variable: &str, below_home: &str) -> Result<PathBuf, Failure> {

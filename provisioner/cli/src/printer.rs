@@ -32,6 +32,15 @@ impl Printer {
         let _ = writeln!(out, "{}", text.trim_end_matches('\n'));
     }
 
+    /// A plan as people read it, for this terminal.
+    pub fn preview(&self, plan: &planner::Plan) -> String {
+        let style = planner::preview::Style {
+            color: self.colour(),
+            ..planner::preview::Style::default()
+        };
+        planner::preview::text(plan, &style)
+    }
+
     /// A result as one line of JSON.
     pub fn json<T: Serialize>(&self, value: &T) {
         match serde_json::to_string(value) {

@@ -32,18 +32,47 @@ pub async fn show(plan: &Plan, mut events: UnboundedReceiver<Event>, printer: &P
 fn line(event: &Event) -> Option<String> {
     Some(match event {
         Event::RunStarted { steps, .. } => format!("{steps} steps"),
-        Event::Resuming { done, failed, unknown } => {
-            format!("going on: {done} done, {} failed before, {} of unknown end", failed.len(), unknown.len())
+        Event::Resuming {
+            done,
+            failed,
+            unknown,
+        } => {
+            format!(
+                "going on: {done} done, {} failed before, {} of unknown end",
+                failed.len(),
+                unknown.len()
+            )
         }
-        Event::StepDone { step, millis } => format!("done     {step} ({}.{:01}s)", millis / 1000, millis % 1000 / 100),
-        Event::StepRetrying { step, attempt, delay_ms, why } => {
-            format!("retrying {step} in {:.1}s, attempt {attempt} failed: {why}", Duration::from_millis(*delay_ms).as_secs_f64())
+        Event::StepDone { step, millis } => format!(
+            "done     {step} ({}.{:01}s)",
+            millis / 1000,
+            millis % 1000 / 100
+        ),
+        Event::StepRetrying {
+            step,
+            attempt,
+            delay_ms,
+            why,
+        } => {
+            format!(
+                "retrying {step} in {:.1}s, attempt {attempt} failed: {why}",
+                Duration::from_millis(*delay_ms).as_secs_f64()
+            )
         }
         Event::StepFailed { step, why, .. } => format!("failed   {step}: {why}"),
-        Event::StepLeft { step } => format!("left     {step}: its end is unknown, resuming looks at it"),
+        Event::StepLeft { step } => {
+            format!("left     {step}: its end is unknown, resuming looks at it")
+        }
         Event::Stopping { running, why } => format!("stopping: {why}; {running} steps under way"),
-        Event::RunFinished { done, failed, not_run } => format!("{done} done, {failed} failed, {not_run} not run"),
-        Event::Observed { .. } | Event::Waiting { .. } | Event::StepStarted { .. } | Event::Progress { .. } => return None,
+        Event::RunFinished {
+            done,
+            failed,
+            not_run,
+        } => format!("{done} done, {failed} failed, {not_run} not run"),
+        Event::Observed { .. }
+        | Event::Waiting { .. }
+        | Event::StepStarted { .. }
+        | Event::Progress { .. } => return None,
     })
 }
 
@@ -62,8 +91,9 @@ struct LayerBar {
 impl Bars {
     fn new(plan: &Plan) -> Self {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8));
-        let style = ProgressStyle::with_template("{prefix:<14} {pos:>4}/{len:<4} {elapsed:>5} {wide_msg}")
-            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style =
+            ProgressStyle::with_template("{prefix:<14} {pos:>4}/{len:<4} {elapsed:>5} {wide_msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
         let mut count: BTreeMap<Layer, (u64, u64)> = BTreeMap::new();
         let mut layer_of = BTreeMap::new();
         for step in &plan.steps {
@@ -78,10 +108,20 @@ impl Bars {
                 let bar = all.add(ProgressBar::new(steps).with_style(style.clone()));
                 bar.set_prefix(format!("{layer:?}").to_lowercase());
                 bar.set_message(format!("about {longest}s"));
-                (layer, LayerBar { bar, running: BTreeSet::new() })
+                (
+                    layer,
+                    LayerBar {
+                        bar,
+                        running: BTreeSet::new(),
+                    },
+                )
             })
             .collect();
-        Self { all, layers, layer_of }
+        Self {
+            all,
+            layers,
+            layer_of,
+        }
     }
 
     fn tell(&mut self, event: &Event) {
@@ -103,7 +143,10 @@ impl Bars {
             }
             _ => {}
         }
-        if let Event::StepRetrying { .. } | Event::StepFailed { .. } | Event::Stopping { .. } | Event::Resuming { .. } = event
+        if let Event::StepRetrying { .. }
+        | Event::StepFailed { .. }
+        | Event::Stopping { .. }
+        | Event::Resuming { .. } = event
             && let Some(line) = line(event)
         {
             // A failing terminal is no reason to fail a run.
@@ -118,11 +161,17 @@ impl Bars {
     }
 
     fn with(&mut self, layer: Layer, change: impl FnOnce(&mut LayerBar)) {
-        let Some(bar) = self.layers.get_mut(&layer) else { return };
+        let Some(bar) = self.layers.get_mut(&layer) else {
+            return;
+        };
         change(bar);
         let running: Vec<&str> = bar.running.iter().map(String::as_str).take(3).collect();
         let more = bar.running.len().saturating_sub(running.len());
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let more = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
         bar.bar.set_message(format!("{}{more}", running.join(", ")));
     }
 }

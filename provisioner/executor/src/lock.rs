@@ -28,6 +28,9 @@ pub struct Owner {
     pub host: String,
     /// The process.
     pub pid: u32,
+    /// Which boot and process namespace `pid` is a number in; empty where the system doesn't say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub space: String,
     /// Since when.
     pub since: Timestamp,
 }
@@ -45,8 +48,19 @@ impl Owner {
                 .to_string_lossy()
                 .into_owned(),
             pid: std::process::id(),
+            space: space(),
             since: Timestamp::now(),
         }
+    }
+}
+
+/// Identifies the set of processes that a process id of ours is one of.
+fn space() -> String {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    let namespace = std::fs::read_link("/proc/self/ns/pid");
+    match (boot, namespace) {
+        (Ok(boot), Ok(namespace)) => format!("{} {}", boot.trim(), namespace.display()),
+        _ => String::new(),
     }
 }
 
@@ -190,6 +204,9 @@ pub struct LockRecord {
     pub host: String,
     /// The process.
     pub pid: u32,
+    /// As [`Owner::space`].
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub space: String,
     /// Since when this owner has it.
     pub since: Timestamp,
     /// Fencing token: larger than that of every holder before.
@@ -205,6 +222,7 @@ impl LockRecord {
             owner: owner.who.clone(),
             host: owner.host.clone(),
             pid: owner.pid,
+            space: owner.space.clone(),
             since: owner.since,
             token,
             expires: after(now, ttl),
@@ -224,12 +242,26 @@ impl LockRecord {
         self.expires <= now
     }
 
+    /// Whether its holder was a process beside `owner` that is gone: it can't come back, so nobody need wait for the lock to run out.
+    pub fn abandoned(&self, owner: &Owner) -> bool {
+        let Some(pid) = i32::try_from(self.pid)
+            .ok()
+            .and_then(rustix::process::Pid::from_raw)
+        else {
+            return false;
+        };
+        !self.space.is_empty()
+            && self.space == owner.space
+            && rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH)
+    }
+
     /// Who holds it, for [`LockError::Held`].
     pub fn holder(&self) -> Owner {
         Owner {
             who: self.owner.clone(),
             host: self.host.clone(),
             pid: self.pid,
+            space: self.space.clone(),
             since: self.since,
         }
     }
@@ -330,7 +362,7 @@ pub struct Renewal {
 }
 
 impl Renewal {
-    /// Acquires the lock and begins to renew it.
+    /// Acquires the lock and begins to renew it. A lock whose holder is known to be dead is taken over.
     ///
     /// # Errors
     /// As [`RemoteLock::acquire`].
@@ -340,7 +372,15 @@ impl Renewal {
         ttl: Duration,
     ) -> Result<Self, LockError> {
         let asked = Instant::now();
-        let lease = lock.acquire(owner, ttl).await?;
+        let lease = match lock.acquire(owner, ttl).await {
+            Err(held @ LockError::Held { .. }) => match lock.read().await? {
+                Some(record) if record.abandoned(owner) => {
+                    lock.take_over(record.token, owner, ttl).await?
+                }
+                _ => return Err(held),
+            },
+            acquired => acquired?,
+        };
         Ok(Self::start(lock, lease, ttl, asked))
     }
 
@@ -589,6 +629,31 @@ mod tests {
         assert!(!first.held().await.unwrap_err().kind.retryable());
         lock.release(&second).await.unwrap();
         assert!(lock.acquire(&owner, ttl).await.unwrap().record.token > second.record.token);
+    }
+
+    #[tokio::test]
+    async fn the_lock_of_a_dead_process_beside_us_is_taken_over() {
+        let ttl = Duration::from_secs(30);
+        let ours = Owner::current();
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let dead = Owner {
+            pid: child.id(),
+            ..ours.clone()
+        };
+        child.wait().unwrap();
+        let elsewhere = Owner {
+            space: "another machine".to_owned(),
+            ..dead.clone()
+        };
+        for (holder, free) in [(&ours, false), (&elsewhere, false), (&dead, true)] {
+            let lock = Arc::new(MemoryLock::default());
+            let first = lock.acquire(holder, ttl).await.unwrap();
+            let second = Renewal::acquire(lock, &ours, ttl).await;
+            assert_eq!(second.is_ok(), free, "{holder}");
+            if let Ok(second) = second {
+                assert!(second.token() > first.record.token);
+            }
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,8 +1,13 @@
 //! One file a command.
 
+mod apply;
 mod backups;
-mod sandbox;
+mod doctor;
+mod plan;
+mod render;
+pub mod sandbox;
 mod shell;
+mod status;
 
 use crate::args::{Cli, Command, SandboxCommand};
 use crate::exit::Exit;
@@ -11,17 +16,31 @@ use crate::printer::Printer;
 
 /// Runs what was asked for.
 pub fn run(cli: Cli, printer: &Printer) -> Result<Exit, Failure> {
-    match cli.command {
-        Some(Command::Backups(command)) => backups::run(command, printer),
-        Some(Command::Completions { shell }) => shell::completions(shell),
-        Some(Command::Man) => shell::man(),
+    let Cli {
+        command,
+        rebuild,
+        global,
+    } = cli;
+    let Some(command) = command else {
+        return block_on(plan::rebuild(rebuild, &global, printer))?;
+    };
+    match command {
+        Command::Backups(command) => backups::run(command, printer),
+        Command::Completions { shell } => shell::completions(shell),
+        Command::Man => shell::man(),
+        Command::Render(command) => render::run(command, printer),
         // The supervisor must own its main thread: its children die with the thread that started them.
-        Some(Command::Sandbox(SandboxCommand::Supervise { state, tools })) => {
+        Command::Sandbox(SandboxCommand::Supervise { state, tools }) => {
             sandbox::supervise(state, tools)
         }
-        Some(Command::Sandbox(command)) => block_on(sandbox::run(command, printer))?,
-        _ => Err(Failure::new("this command is not part of this version yet")
-            .hint("`rebuild --version` says which one this is; CHANGELOG.md says what it can do")),
+        Command::Sandbox(command) => block_on(sandbox::run(command, printer))?,
+        Command::Plan(command) => block_on(plan::plan(command, &global, printer))?,
+        Command::Apply(command) => block_on(apply::apply(command, &global, printer))?,
+        Command::Resume(command) => block_on(apply::resume(command, &global, printer))?,
+        Command::Destroy(command) => block_on(apply::destroy(command, &global, printer))?,
+        Command::Status(command) => block_on(status::status(command, &global, printer))?,
+        Command::Generations(command) => block_on(status::generations(command, &global, printer))?,
+        Command::Doctor(command) => block_on(doctor::run(command, &global, printer))?,
     }
 }
 

@@ -82,8 +82,8 @@ pub async fn endpoints(printer: &Printer) -> Result<SandboxEndpoints, Failure> {
         aws_credentials_file: endpoints.aws_credentials_file,
         kubeconfig: endpoints.kubeconfig,
         context: sandbox::KUBE_CONTEXT.to_owned(),
-        control_bucket: "rebuild-control".to_owned(),
-        standin_url: String::new(),
+        control_bucket: endpoints.objects.control_bucket,
+        standin_url: endpoints.standin,
     })
 }
 

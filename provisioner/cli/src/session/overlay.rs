@@ -22,10 +22,16 @@ struct Wrapped {
 impl FileTree for Wrapped {
     fn find(&self, path: &str) -> Result<Place, TreeError> {
         if path == self.folder {
-            return Ok(Place::Directory(path.to_owned()));
+            return Ok(Place {
+                path: path.to_owned(),
+                directory: true,
+            });
         }
         if path == format!("{}/kustomization.yaml", self.folder) {
-            return Ok(Place::File(path.to_owned()));
+            return Ok(Place {
+                path: path.to_owned(),
+                directory: false,
+            });
         }
         self.disk.find(path)
     }
@@ -39,8 +45,12 @@ impl FileTree for Wrapped {
 }
 
 /// Renders the overlay into a namespace: its objects, and the digest of every file that was read.
-pub fn objects(root: &Path, path: &str, namespace: &str) -> Result<(Vec<Resource>, BTreeMap<String, String>), Failure> {
-    let (rendered, boundary) = render(root, path, Some(namespace))?;
+pub fn objects(
+    root: &Path,
+    path: &str,
+    namespace: &str,
+) -> Result<(Vec<Resource>, BTreeMap<String, String>), Failure> {
+    let (rendered, boundary) = render(root, path, namespace)?;
     let mut resources = Vec::new();
     for object in &rendered.objects {
         resources.push(resource(object)?);
@@ -49,30 +59,40 @@ pub fn objects(root: &Path, path: &str, namespace: &str) -> Result<(Vec<Resource
         .inputs
         .iter()
         .filter(|input| !input.path.contains(WRAPPER))
-        .map(|input| (input.path.trim_start_matches(&boundary).trim_start_matches('/').to_owned(), input.sha256.clone()))
+        .map(|input| {
+            (
+                input
+                    .path
+                    .trim_start_matches(&boundary)
+                    .trim_start_matches('/')
+                    .to_owned(),
+                input.sha256.clone(),
+            )
+        })
         .collect();
     Ok((resources, files))
 }
 
-/// The group-kinds that the overlay speaks of.
-pub fn kinds(root: &Path, path: &str) -> Result<BTreeSet<String>, Failure> {
-    Ok(render(root, path, None)?.0.objects.iter().map(group_kind).collect())
-}
-
-fn render(root: &Path, path: &str, namespace: Option<&str>) -> Result<(overlay::Rendered, String), Failure> {
-    let failed = |error: &dyn std::error::Error| Failure::of(format!("the overlay `{path}` can't be rendered"), error).hint("correct the file named");
+fn render(
+    root: &Path,
+    path: &str,
+    namespace: &str,
+) -> Result<(overlay::Rendered, String), Failure> {
+    let failed = |error: &dyn std::error::Error| {
+        Failure::of(format!("the overlay `{path}` can't be rendered"), error)
+            .hint("correct the file named")
+    };
     let disk = DiskTree::new(root).map_err(|error| failed(&error))?;
     let boundary = disk.boundary().to_owned();
-    let target = format!("{boundary}/{path}");
-    let rendered = match namespace {
-        None => overlay::render(&disk, &target, &Options::default()),
-        Some(namespace) => {
-            let folder = format!("{boundary}/{WRAPPER}");
-            let kustomization = json!({ "resources": [format!("../{path}")], "namespace": namespace }).to_string();
-            let wrapped = Wrapped { disk, folder: folder.clone(), kustomization };
-            overlay::render(&wrapped, &folder, &Options::default())
-        }
+    let folder = format!("{boundary}/{WRAPPER}");
+    let kustomization =
+        json!({ "resources": [format!("../{path}")], "namespace": namespace }).to_string();
+    let wrapped = Wrapped {
+        disk,
+        folder: folder.clone(),
+        kustomization,
     };
+    let rendered = overlay::render(&wrapped, &folder, &Options::default());
     Ok((rendered.map_err(|error| failed(&error))?, boundary))
 }
 
@@ -90,7 +110,12 @@ fn resource(object: &Object) -> Result<Resource, Failure> {
     };
     let address = Address::new("kubernetes", &group_kind(object), &name)
         .map_err(|error| Failure::of("an object of the overlay has no address", &error))?;
-    Ok(Resource { address, spec: json!({ "object": json(&object.value) }), depends_on: BTreeSet::new(), origin: None })
+    Ok(Resource {
+        address,
+        spec: json!({ "object": json(&object.value) }),
+        depends_on: BTreeSet::new(),
+        origin: None,
+    })
 }
 
 fn json(value: &Value) -> serde_json::Value {
@@ -102,6 +127,11 @@ fn json(value: &Value) -> serde_json::Value {
         Value::Float(value) => json!(value),
         Value::String(value) => json!(value),
         Value::List(items) => items.iter().map(json).collect(),
-        Value::Map(entries) => serde_json::Value::Object(entries.iter().map(|(key, value)| (key.clone(), json(value))).collect()),
+        Value::Map(entries) => serde_json::Value::Object(
+            entries
+                .iter()
+                .map(|(key, value)| (key.clone(), json(value)))
+                .collect(),
+        ),
     }
 }

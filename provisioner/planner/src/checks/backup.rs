@@ -3,6 +3,7 @@
 use super::{CheckInput, finding};
 use crate::duration::spoken;
 use crate::finding::{Finding, Severity};
+use crate::plan::Action;
 
 /// Clocks that differ by this many seconds are no cause for alarm.
 const SKEW: i64 = 300;
@@ -41,7 +42,9 @@ pub fn check(input: &CheckInput<'_>) -> Vec<Finding> {
     }
     let objective = input.policy.rpo_seconds;
     let age = input.estimates.rpo_seconds;
-    if objective > 0 && age > objective {
+    // The pin of data that lives already only grows older.
+    let seeds = input.steps.iter().any(|step| step.action == Action::Seed);
+    if seeds && objective > 0 && age > objective {
         let severity = if input.policy.allow_old_backup {
             Severity::Warning
         } else {

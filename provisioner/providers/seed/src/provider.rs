@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use executor::provider::{
     Budget, Ensure, Error, ErrorKind, Identity, Provider, Scope, SecretSource,
 };
@@ -25,6 +27,8 @@ const HEAD: &str = "rebuild-head";
 const BLOCKS: &str = "rebuild-blocks";
 /// Where the fresh key is, so that what is declared can be compared.
 const KEY: &str = "rebuild-encrypt-with";
+/// The whole pin, as base64 of JSON: metadata holds ASCII only, and keys of backups may hold more.
+const PIN: &str = "rebuild-pin";
 const COMPLETE: &str = "rebuild-complete";
 
 /// A place that may hold a seed.
@@ -85,6 +89,16 @@ fn observed(bucket: &str, key: &str, head: &Head, environment: &str) -> Option<O
         ("blocks", BLOCKS),
         ("environment", ENVIRONMENT),
     ];
+    let mut marks: BTreeMap<String, String> = marks
+        .iter()
+        .filter_map(|(name, from)| Some(((*name).to_owned(), mark(from)?.to_owned())))
+        .collect();
+    if let Some(pin) = mark(PIN)
+        .and_then(|text| BASE64.decode(text).ok())
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+    {
+        marks.insert("pin".to_owned(), pin);
+    }
     Some(Observed {
         address: mark(ADDRESS)?.parse().ok()?,
         generation: mark(GENERATION)?.parse().ok()?,
@@ -93,10 +107,7 @@ fn observed(bucket: &str, key: &str, head: &Head, environment: &str) -> Option<O
         outputs: outputs(bucket, key, head.version.as_deref()),
         digest: None,
         ready: mark(COMPLETE) == Some("true"),
-        marks: marks
-            .iter()
-            .filter_map(|(name, from)| Some(((*name).to_owned(), mark(from)?.to_owned())))
-            .collect(),
+        marks,
     })
 }
 
@@ -225,6 +236,7 @@ impl Provider for Seed {
             (HEAD, pin.head.clone()),
             (BLOCKS, pin.blocks.to_string()),
             (KEY, planner::canonical::text(&json!(key))),
+            (PIN, BASE64.encode(json!(pin).to_string())),
             // An object becomes visible whole, with its metadata, or not at all.
             (COMPLETE, "true".to_owned()),
         ]

@@ -1,0 +1,83 @@
+//! `rebuild apply`, `resume` and `destroy`: plans that exist, and the one that takes a generation down.
+
+use executor::Runs;
+
+use crate::args::{ApplyCommand, DestroyCommand, GlobalArgs, ResumeCommand};
+use crate::enact;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::paths;
+use crate::prepare::Which;
+use crate::printer::Printer;
+use crate::session::Session;
+
+/// `rebuild apply PLAN`.
+pub async fn apply(
+    command: ApplyCommand,
+    global: &GlobalArgs,
+    printer: &Printer,
+) -> Result<Exit, Failure> {
+    let root = paths::project(global.project.as_deref())?;
+    enact::must_be_able_to_ask(command.yes, printer)?;
+    let bytes = paths::read_bounded(&command.plan, planner::file::LARGEST)?;
+    let plan = planner::verify(&bytes).map_err(|error| {
+        Failure::of(
+            format!("`{}` is not applied", command.plan.display()),
+            &error,
+        )
+        .hint("make a new plan with `rebuild plan --out`; nothing was changed")
+    })?;
+    let name = plan.target.environment.clone();
+    let mut session = Session::open(&root, &name, jiff::Timestamp::now(), printer).await?;
+    enact::offer(&mut session, &plan, None, command.yes, printer).await
+}
+
+/// `rebuild resume`.
+pub async fn resume(
+    command: ResumeCommand,
+    global: &GlobalArgs,
+    printer: &Printer,
+) -> Result<Exit, Failure> {
+    let root = paths::project(global.project.as_deref())?;
+    let blocked = |error: &dyn std::error::Error| {
+        Failure::of("the last run can't be gone on with", error)
+            .hint("run the main command again: it looks at what is there and makes a new plan")
+    };
+    let unfinished = Runs::new(paths::runs(&command.env)?)
+        .last_unfinished(&command.env)
+        .map_err(|error| blocked(&error))?;
+    let Some(summary) = unfinished else {
+        // A misspelt environment has no runs either.
+        environment::load(&root, &command.env)
+            .map_err(|errors| crate::hints::of_environment(&command.env, &errors))?;
+        printer.note(&format!(
+            "no run of {} waits to be gone on with",
+            command.env
+        ));
+        return Ok(Exit::Done);
+    };
+    enact::must_be_able_to_ask(command.yes, printer)?;
+    let plan = summary.run.plan().map_err(|error| blocked(&error))?;
+    printer.note(&format!(
+        "run {} of generation {}: {} of {} steps done",
+        summary.run.id, summary.generation, summary.done, summary.steps
+    ));
+    let mut session = Session::open(&root, &command.env, jiff::Timestamp::now(), printer).await?;
+    enact::confirm(&plan, command.yes, printer)?;
+    enact::resume(&mut session, &plan, &summary.run, printer).await
+}
+
+/// `rebuild destroy`.
+pub async fn destroy(
+    command: DestroyCommand,
+    global: &GlobalArgs,
+    printer: &Printer,
+) -> Result<Exit, Failure> {
+    let root = paths::project(global.project.as_deref())?;
+    enact::must_be_able_to_ask(command.yes, printer)?;
+    let mut session = Session::open(&root, &command.env, jiff::Timestamp::now(), printer).await?;
+    let which = Which::Asked(command.generation.clone());
+    let (_, seen) = enact::destruction(&mut session, &which).await?;
+    let plan = session.blueprint.destroy(&seen)?;
+    enact::offer(&mut session, &plan, None, command.yes, printer).await
+}

@@ -1,0 +1,147 @@
+//! `rebuild plan`, and the main command, which goes on from there.
+
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use planner::Rotate;
+
+use crate::args::{GlobalArgs, PlanArgs, PlanCommand, RebuildArgs};
+use crate::enact;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::paths;
+use crate::prepare::{self, Wanted, Which};
+use crate::printer::{Format, Printer};
+use crate::session::{self, Session};
+
+/// `rebuild plan`: shows, writes the file if one is wanted, changes nothing.
+pub async fn plan(
+    command: PlanCommand,
+    global: &GlobalArgs,
+    printer: &Printer,
+) -> Result<Exit, Failure> {
+    let root = paths::project(global.project.as_deref())?;
+    let plan = match &command.recorded {
+        Some(file) => {
+            let recorded = prepare::read_recorded(file)?;
+            let blueprint = session::blueprint(&root, environment(&command.plan)?, printer).await?;
+            blueprint.plan(&recorded, rotate(&command.plan.rotate))?
+        }
+        None => {
+            let mut session = open(&root, &command.plan, printer).await?;
+            let (prepared, recorded) = prepared(&mut session, &command.plan, printer).await?;
+            if let Some(file) = &command.record {
+                let text = serde_json::to_string_pretty(&recorded)
+                    .map_err(|error| Failure::of("the recording has no JSON form", &error))?;
+                private_file(file, &format!("{text}\n"))?;
+            }
+            prepared.plan
+        }
+    };
+    let text = planner::file::text(&plan)
+        .map_err(|error| Failure::of("the plan has no JSON form", &error))?;
+    if let Some(file) = &command.out {
+        private_file(file, &text)?;
+    }
+    match printer.format {
+        Format::Json => printer.data(&text),
+        Format::Text => printer.data(&printer.preview(&plan)),
+    }
+    if let Some(file) = &command.out {
+        printer.note(&format!("apply it with `rebuild apply {}`", file.display()));
+    }
+    Ok(if plan.is_blocked() {
+        Exit::Refused
+    } else if plan.has_changes() {
+        Exit::Changes
+    } else {
+        Exit::Done
+    })
+}
+
+/// `rebuild --env X --from-backup B`: plan, preview, confirm, apply, validate, report.
+pub async fn rebuild(
+    command: RebuildArgs,
+    global: &GlobalArgs,
+    printer: &Printer,
+) -> Result<Exit, Failure> {
+    let root = paths::project(global.project.as_deref())?;
+    enact::must_be_able_to_ask(command.yes, printer)?;
+    let mut session = open(&root, &command.plan, printer).await?;
+    let (prepared, _) = prepared(&mut session, &command.plan, printer).await?;
+    enact::offer(
+        &mut session,
+        &prepared.plan,
+        prepared.pinned,
+        command.yes,
+        printer,
+    )
+    .await
+}
+
+async fn open(root: &Path, arguments: &PlanArgs, printer: &Printer) -> Result<Session, Failure> {
+    Session::open(
+        root,
+        environment(arguments)?,
+        jiff::Timestamp::now(),
+        printer,
+    )
+    .await
+}
+
+async fn prepared(
+    session: &mut Session,
+    arguments: &PlanArgs,
+    printer: &Printer,
+) -> Result<(prepare::Prepared, prepare::Recorded), Failure> {
+    let which = Which::Asked(arguments.generation.clone());
+    let backup = Wanted::Asked(required(&arguments.from_backup, "--from-backup")?.to_owned());
+    prepare::plan(session, &which, backup, rotate(&arguments.rotate), printer).await
+}
+
+fn environment(arguments: &PlanArgs) -> Result<&str, Failure> {
+    required(&arguments.env, "--env")
+}
+
+/// Clap asks for it already; this is for the compiler.
+fn required<'a>(given: &'a Option<String>, flag: &str) -> Result<&'a str, Failure> {
+    given
+        .as_deref()
+        .ok_or_else(|| Failure::new(format!("{flag} is missing")).hint("see `rebuild --help`"))
+}
+
+fn rotate(names: &[String]) -> Rotate {
+    if names.is_empty() {
+        Rotate::None
+    } else if names.iter().any(|name| name == "all") {
+        Rotate::All
+    } else {
+        Rotate::Names(names.iter().cloned().collect())
+    }
+}
+
+/// Writes a file that only its owner reads, whole or not at all.
+fn private_file(path: &Path, text: &str) -> Result<(), Failure> {
+    let failed = |error: &dyn std::error::Error| {
+        Failure::of(format!("`{}` can't be written", path.display()), error)
+            .hint("nothing was changed; choose another place")
+    };
+    let part = path.with_added_extension("part");
+    let written = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&part)
+        .and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            file.sync_all()
+        })
+        .and_then(|()| std::fs::rename(&part, path));
+    written.map_err(|error| {
+        // What is left of it is of no use; that it can't be removed either adds nothing.
+        let _ = std::fs::remove_file(&part);
+        failed(&error)
+    })
+}

@@ -1,0 +1,311 @@
+//! From an agreed plan to its end: lock, look again, run, report.
+
+use std::path::PathBuf;
+
+use executor::scheduler::{End, Outcome};
+use executor::{Journal, Run, Runs, Scope};
+use planner::{Action, Inventory, Plan, Rotate};
+
+use crate::carry::{self, Held};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::prepare::{self, Recorded, Wanted, Which};
+use crate::printer::{Format, Printer};
+use crate::session::Session;
+use crate::source::Pinned;
+use crate::{paths, report};
+
+/// Shows the plan, and where it may and should be applied asks and applies it.
+pub async fn offer(
+    session: &mut Session,
+    plan: &Plan,
+    pinned: Option<Pinned>,
+    yes: bool,
+    printer: &Printer,
+) -> Result<Exit, Failure> {
+    show(plan, printer);
+    refuse_blocked(plan)?;
+    if !plan.has_changes() {
+        return Ok(Exit::Done);
+    }
+    confirm(plan, yes, printer)?;
+    apply(session, plan, pinned, printer).await
+}
+
+/// The plan as a result: text, or one line of JSON.
+pub fn show(plan: &Plan, printer: &Printer) {
+    match printer.format {
+        Format::Json => printer.json(&serde_json::json!({ "event": "planned", "plan": plan })),
+        Format::Text => printer.data(&printer.preview(plan)),
+    }
+}
+
+/// A plan with a finding that forbids it goes no further.
+pub fn refuse_blocked(plan: &Plan) -> Result<(), Failure> {
+    if !plan.is_blocked() {
+        return Ok(());
+    }
+    let mut failure = Failure::new("the plan is refused; nothing was changed").exit(Exit::Refused);
+    for finding in plan
+        .findings
+        .iter()
+        .filter(|finding| finding.severity == planner::Severity::Error)
+    {
+        failure = failure.because(format!(
+            "{}: {} [{}]",
+            finding.subject, finding.message, finding.code
+        ));
+        if !failure.hints.contains(&finding.hint) {
+            failure = failure.hint(finding.hint.clone());
+        }
+    }
+    Err(failure)
+}
+
+/// Without a terminal and without `--yes` nothing is even begun.
+pub fn must_be_able_to_ask(yes: bool, printer: &Printer) -> Result<(), Failure> {
+    if yes || printer.interactive() {
+        return Ok(());
+    }
+    Err(Failure::new("nobody can be asked to confirm")
+        .because("this is not a terminal, and --yes is not given")
+        .hint("look at the plan first (`rebuild plan`), then give --yes, or `rebuild apply` a saved plan with --yes"))
+}
+
+/// Asks for the environment's name, unless `--yes` is given.
+pub fn confirm(plan: &Plan, yes: bool, printer: &Printer) -> Result<(), Failure> {
+    must_be_able_to_ask(yes, printer)?;
+    if yes {
+        return Ok(());
+    }
+    let name = &plan.target.environment;
+    let answer = printer
+        .ask(&format!(
+            "Type the environment's name to apply this plan ({name}):"
+        ))
+        .map_err(|error| Failure::of("no answer could be read", &error))?;
+    if answer == *name {
+        Ok(())
+    } else {
+        Err(Failure::new("not confirmed; nothing was changed")
+            .because(format!("the answer was not `{name}`")))
+    }
+}
+
+/// Applies the very plan, if it still fits what is there.
+pub async fn apply(
+    session: &mut Session,
+    plan: &Plan,
+    pinned: Option<Pinned>,
+    printer: &Printer,
+) -> Result<Exit, Failure> {
+    let name = plan.target.environment.clone();
+    let held = Held::take(&name, Some(session.lock())).await?;
+    let applied = locked(session, plan, pinned, &held, printer).await;
+    let released = held.release(&name).await;
+    let exit = applied?;
+    released?;
+    Ok(exit)
+}
+
+async fn locked(
+    session: &mut Session,
+    plan: &Plan,
+    pinned: Option<Pinned>,
+    held: &Held,
+    printer: &Printer,
+) -> Result<Exit, Failure> {
+    let (fresh, scope, inventory) = again(session, plan, pinned, printer).await?;
+    still_fits(plan, &fresh)?;
+    let runs = Runs::new(paths::runs(&plan.target.environment)?);
+    let (run, mut journal) = runs.create(plan, session.now()).map_err(|error| {
+        Failure::of("the run can't be recorded, so nothing was changed", &error)
+            .hint("make room in the state folder, or point XDG_STATE_HOME elsewhere")
+    })?;
+    carried(
+        session,
+        plan,
+        (scope, inventory),
+        held,
+        &run,
+        &mut journal,
+        printer,
+    )
+    .await
+}
+
+/// Plans again from a fresh look.
+async fn again(
+    session: &mut Session,
+    plan: &Plan,
+    pinned: Option<Pinned>,
+    printer: &Printer,
+) -> Result<(Plan, Scope, Inventory), Failure> {
+    let which = Which::Exactly(plan.target.generation.clone());
+    if tears_down(plan) {
+        let (scope, seen) = destruction(session, &which).await?;
+        let fresh = session.blueprint.destroy(&seen)?;
+        return Ok((fresh, scope, seen.inventory));
+    }
+    let wanted = match (pinned, &plan.backup) {
+        (Some(pinned), _) => Wanted::Verified(pinned),
+        (None, Some(pin)) => Wanted::Pinned(pin.clone()),
+        (None, None) => Wanted::Own,
+    };
+    let (fresh, _) = prepare::plan(session, &which, wanted, rotations(plan), printer).await?;
+    Ok((fresh.plan, fresh.scope, fresh.inventory))
+}
+
+/// Looks at what a plan to destroy is made from.
+pub async fn destruction(
+    session: &mut Session,
+    which: &Which,
+) -> Result<(Scope, Recorded), Failure> {
+    let places = session.places().await?;
+    let (scope, inventory) = prepare::look(session, which).await?;
+    let seen = Recorded {
+        now: session.now(),
+        places,
+        inventory,
+        generation: scope.generation.clone(),
+        backup: None,
+    };
+    Ok((scope, seen))
+}
+
+/// A plan made from no input files is one that takes a generation down.
+fn tears_down(plan: &Plan) -> bool {
+    plan.inputs.is_empty()
+}
+
+fn rotations(plan: &Plan) -> Rotate {
+    let names: std::collections::BTreeSet<String> = plan
+        .steps
+        .iter()
+        .filter(|step| step.action == Action::Rotate)
+        .map(|step| step.address.to_string())
+        .collect();
+    if names.is_empty() {
+        Rotate::None
+    } else {
+        Rotate::Names(names)
+    }
+}
+
+fn still_fits(plan: &Plan, fresh: &Plan) -> Result<(), Failure> {
+    let differences = planner::stale(plan, fresh);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    let mut failure = Failure::new("the plan no longer fits what is there; nothing was changed")
+        .exit(Exit::Stale);
+    for difference in differences.iter().take(10) {
+        failure = failure.because(format!("{}: {}", difference.what, difference.how));
+    }
+    if differences.len() > 10 {
+        failure = failure.because(format!("and {} more", differences.len() - 10));
+    }
+    Err(failure.hint("plan again and look at the difference"))
+}
+
+/// Goes on with a run that was cut short.
+pub async fn resume(
+    session: &mut Session,
+    plan: &Plan,
+    run: &Run,
+    printer: &Printer,
+) -> Result<Exit, Failure> {
+    let name = plan.target.environment.clone();
+    let held = Held::take(&name, Some(session.lock())).await?;
+    let resumed = resumed(session, plan, run, &held, printer).await;
+    let released = held.release(&name).await;
+    let exit = resumed?;
+    released?;
+    Ok(exit)
+}
+
+async fn resumed(
+    session: &mut Session,
+    plan: &Plan,
+    run: &Run,
+    held: &Held,
+    printer: &Printer,
+) -> Result<Exit, Failure> {
+    let places = session.places().await?;
+    for (place, expected) in &plan.target.places {
+        if places.get(place) != Some(expected) {
+            return Err(Failure::new("the run can't go on here")
+                .because(format!(
+                    "its {place} is `{expected}`, and this is `{}`",
+                    places.get(place).map_or("unknown", String::as_str)
+                ))
+                .hint("use the credentials and the context of the environment")
+                .exit(Exit::Refused));
+        }
+    }
+    let seen = prepare::look(session, &Which::Exactly(plan.target.generation.clone())).await?;
+    if let Some(pin) = &plan.backup {
+        let pinned = session.verified_again(pin).await?;
+        session.seed_from(Some(pinned));
+    }
+    let mut journal = run.open().map_err(|error| {
+        Failure::of("the run can't go on", &error)
+            .hint("run the main command again: it looks at what is there and makes a new plan")
+    })?;
+    if journal.was_torn() {
+        printer.note(
+            "the journal's last line was cut short by the end of the former process; it is dropped",
+        );
+    }
+    carried(session, plan, seen, held, run, &mut journal, printer).await
+}
+
+async fn carried(
+    session: &Session,
+    plan: &Plan,
+    (scope, inventory): (Scope, Inventory),
+    held: &Held,
+    run: &Run,
+    journal: &mut Journal,
+    printer: &Printer,
+) -> Result<Exit, Failure> {
+    let budgets = session.budgets();
+    let outcome = carry::out(
+        plan,
+        session.providers(),
+        (scope, &inventory),
+        budgets,
+        held,
+        journal,
+        printer,
+    )
+    .await?;
+    let written = report::write(session, plan, run, journal.records(), &outcome);
+    told(plan, &outcome, written, printer)?;
+    carry::verdict(&outcome, &plan.target.environment)
+}
+
+/// Says how it ended and where the report is. A report that can't be written fails the command, but only after that was said.
+fn told(
+    plan: &Plan,
+    outcome: &Outcome,
+    written: Result<PathBuf, Failure>,
+    printer: &Printer,
+) -> Result<(), Failure> {
+    let word = report::word(outcome);
+    let folder = match &written {
+        Ok(folder) => folder.display().to_string(),
+        Err(_) => "not written".to_owned(),
+    };
+    match printer.format {
+        Format::Json => printer.json(&serde_json::json!({
+            "event": "reported", "outcome": word, "generation": plan.target.generation, "report": written.as_ref().ok(),
+        })),
+        Format::Text if outcome.end == End::Complete => printer.data(&format!(
+            "{} {}: {word}\nreport: {folder}",
+            plan.target.environment, plan.target.generation
+        )),
+        Format::Text => printer.note(&format!("report: {folder}")),
+    }
+    written.map(|_| ())
+}

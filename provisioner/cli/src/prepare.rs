@@ -1,0 +1,175 @@
+//! From what was asked for to a plan: observe, choose the generation, verify the backup, plan. Changes nothing anywhere.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use executor::Scope;
+use planner::plan::PinnedBackup;
+use planner::{Generation, Inventory, Observed, Plan, Rotate};
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+use crate::printer::Printer;
+use crate::session::{SEEDED, Session};
+use crate::source::Pinned;
+use crate::{generation, history, paths};
+
+/// Which generation.
+#[derive(Clone, Debug)]
+pub enum Which {
+    /// As an operator says it: `current`, `new`, or the id of one that is there.
+    Asked(String),
+    /// This one, whether it is there yet or not: the plan's.
+    Exactly(Generation),
+}
+
+/// Which backup.
+pub enum Wanted {
+    /// As an operator says it.
+    Asked(String),
+    /// The one a plan pins; read and verified again.
+    Pinned(PinnedBackup),
+    /// Verified in this very run.
+    Verified(Pinned),
+    /// The one the generation says it was seeded from, not verified: nothing will be applied.
+    Own,
+}
+
+/// All that a plan stands on.
+pub struct Prepared {
+    /// The plan.
+    pub plan: Plan,
+    /// What the providers are asked for.
+    pub scope: Scope,
+    /// What they found.
+    pub inventory: Inventory,
+    /// The backup, verified.
+    pub pinned: Option<Pinned>,
+}
+
+/// What was seen when a plan was made, so that it can be made again without asking anybody.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Recorded {
+    /// The time of planning.
+    pub now: jiff::Timestamp,
+    /// The places the providers found themselves at.
+    pub places: BTreeMap<String, String>,
+    /// What they found.
+    pub inventory: Inventory,
+    /// The generation.
+    pub generation: Generation,
+    /// The backup that was verified.
+    pub backup: Option<PinnedBackup>,
+}
+
+/// Makes the plan.
+pub async fn plan(
+    session: &mut Session,
+    which: &Which,
+    wanted: Wanted,
+    rotate: Rotate,
+    printer: &Printer,
+) -> Result<(Prepared, Recorded), Failure> {
+    let places = session.places().await?;
+    let (scope, inventory) = look(session, which).await?;
+    let chosen = scope.generation.clone();
+    let own = seeded(&inventory, &chosen).and_then(own_pin);
+    let (pin, pinned) = match (wanted, own) {
+        (Wanted::Own, own) => (own, None),
+        (Wanted::Verified(pinned), _) => (Some(pinned.pin.clone()), Some(pinned)),
+        (Wanted::Asked(asked), Some(own)) if asked == "latest" => {
+            printer.note(&format!(
+                "generation {chosen} was seeded from {}: that is the backup it keeps to",
+                own.id
+            ));
+            let pinned = session.verified_again(&own).await?;
+            (Some(own), Some(pinned))
+        }
+        (Wanted::Asked(asked), _) => {
+            let pinned = session.verified(&asked, printer).await?;
+            (Some(pinned.pin.clone()), Some(pinned))
+        }
+        (Wanted::Pinned(pin), _) => {
+            let pinned = session.verified_again(&pin).await?;
+            (Some(pin), Some(pinned))
+        }
+    };
+    session.seed_from(pinned.clone());
+    let recorded = Recorded {
+        now: session.now(),
+        places: places.clone(),
+        inventory: inventory.clone(),
+        generation: chosen,
+        backup: pin.clone(),
+    };
+    let plan = session.blueprint.plan(&recorded, rotate)?;
+    Ok((
+        Prepared {
+            plan,
+            scope,
+            inventory,
+            pinned,
+        },
+        recorded,
+    ))
+}
+
+/// Observes, with what the right generation would take; one observation where the generation can be guessed.
+pub async fn look(session: &mut Session, which: &Which) -> Result<(Scope, Inventory), Failure> {
+    let last = history::last(session.blueprint.environment.name())?;
+    let guess = match which {
+        Which::Exactly(generation) => generation.clone(),
+        Which::Asked(asked) => match (asked.as_str(), &last) {
+            ("new", _) | ("current", None) => generation::fresh(session.now())?,
+            ("current", Some(last)) => last.generation.clone(),
+            (id, _) => match id.parse() {
+                Ok(generation) => generation,
+                Err(_) => generation::fresh(session.now())?,
+            },
+        },
+    };
+    let (scope, inventory) = observe(session, &guess).await?;
+    let chosen = match which {
+        Which::Exactly(generation) => generation.clone(),
+        Which::Asked(asked) => generation::choose(asked, &inventory, || match last {
+            // Begun by a run that was cut short before anything of it could be seen.
+            Some(last) if last.begun && asked != "new" => Ok(last.generation.clone()),
+            Some(_) => generation::fresh(session.now()),
+            None => Ok(guess.clone()),
+        })?,
+    };
+    if chosen == guess {
+        return Ok((scope, inventory));
+    }
+    observe(session, &chosen).await
+}
+
+async fn observe(
+    session: &mut Session,
+    generation: &Generation,
+) -> Result<(Scope, Inventory), Failure> {
+    let scope = session.blueprint.scope(generation)?;
+    session.observe(scope).await
+}
+
+/// The seeded data of a generation.
+pub fn seeded<'a>(inventory: &'a Inventory, generation: &Generation) -> Option<&'a Observed> {
+    inventory.objects.iter().find(|object| {
+        object.generation == *generation && object.address.to_string() == SEEDED && object.ready
+    })
+}
+
+/// The pin a seed carries in its marks.
+fn own_pin(seed: &Observed) -> Option<PinnedBackup> {
+    serde_json::from_str(seed.marks.get("pin")?).ok()
+}
+
+/// Reads what `--record` wrote.
+pub fn read_recorded(path: &Path) -> Result<Recorded, Failure> {
+    let refused = |error: &dyn std::error::Error| {
+        Failure::of(format!("`{}` is no recording", path.display()), error)
+            .hint("give a file that `rebuild plan --record FILE` wrote")
+    };
+    let bytes = paths::read_bounded(path, planner::file::LARGEST)?;
+    serde_json::from_slice(&bytes).map_err(|error| refused(&error))
+}

@@ -1,0 +1,243 @@
+//! What a run leaves for people and auditors: the report in three forms and the drafts of the messages, beside its journal.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use executor::scheduler::{End, Outcome};
+use executor::{Entry, Record, Run};
+use planner::duration::spoken;
+use planner::{Action, Plan};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tera::{Context, Tera};
+
+use crate::failure::Failure;
+use crate::paths;
+use crate::session::Session;
+
+/// Bytes a template may have.
+const LARGEST: usize = 1 << 20;
+const CHECKLIST: &str = "templates/reports/checklist.yaml";
+/// File in the run's folder, and its template.
+const PAGES: [(&str, &str); 4] = [
+    ("report.md", "templates/reports/report.md.tera"),
+    ("report.html", "templates/reports/report.html.tera"),
+    (
+        "message-internal.md",
+        "templates/communications/internal.md.tera",
+    ),
+    (
+        "message-external.md",
+        "templates/communications/external.md.tera",
+    ),
+];
+
+/// How a run ended, in one word.
+pub fn word(outcome: &Outcome) -> &'static str {
+    match outcome.end {
+        End::Complete => "complete",
+        End::Failed => "failed",
+        End::Interrupted(_) => "interrupted",
+    }
+}
+
+/// An item of the checklist as it is written down.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Item {
+    item: String,
+    /// Who does it, for items the tool can't tick.
+    #[serde(default)]
+    by: Option<String>,
+    /// Beginnings of the addresses whose steps prove it.
+    #[serde(default)]
+    steps: Vec<String>,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+struct Ticked {
+    item: String,
+    by: String,
+    done: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Objective {
+    achieved: String,
+    achieved_seconds: Option<u64>,
+    objective: String,
+    objective_seconds: u64,
+    met: bool,
+}
+
+/// Writes all forms into the run's folder, and returns the folder.
+pub fn write(
+    session: &Session,
+    plan: &Plan,
+    run: &Run,
+    records: &[Record],
+    outcome: &Outcome,
+) -> Result<PathBuf, Failure> {
+    let root = &session.blueprint.root;
+    let items = checklist(root)?;
+    let objectives = session.blueprint.environment.document.planner_policy();
+    let context = json!({
+        "plan": plan,
+        "outcome": word(outcome),
+        "timeline": timeline(plan, records),
+        "rpo": rpo(plan, objectives.rpo_seconds),
+        "rto": rto(plan, records, outcome, objectives.rto_seconds),
+        "created": created(plan, outcome),
+        "findings": plan.findings,
+        "failures": outcome.failures.iter().map(|failure| json!({"step": failure.step, "why": failure.why})).collect::<Vec<_>>(),
+        "checklist": tick(items, plan, outcome),
+        "contacts": session.blueprint.environment.document.contacts,
+    });
+    for (name, template) in PAGES {
+        let text = render(root, name, template, &context)?;
+        store(&run.folder.join(name), &text)?;
+    }
+    let text = serde_json::to_string_pretty(&context)
+        .map_err(|error| Failure::of("the report has no JSON form", &error))?;
+    store(&run.folder.join("report.json"), &format!("{text}\n"))?;
+    Ok(run.folder.clone())
+}
+
+fn read(root: &Path, path: &str) -> Result<String, Failure> {
+    let bytes = paths::read_bounded(&root.join(path), LARGEST)?;
+    String::from_utf8(bytes).map_err(|error| Failure::of(format!("`{path}` is no text"), &error))
+}
+
+fn checklist(root: &Path) -> Result<Vec<Item>, Failure> {
+    serde_yaml::from_str(&read(root, CHECKLIST)?).map_err(|error| {
+        Failure::of(format!("`{CHECKLIST}` is no checklist"), &error).hint("correct the file")
+    })
+}
+
+fn render(root: &Path, name: &str, path: &str, context: &Value) -> Result<String, Failure> {
+    let failed = |error: &tera::Error| {
+        Failure::of(format!("`{path}` can't be rendered"), error)
+            .hint("correct the template; the run itself is over and its journal is kept")
+    };
+    let mut tera = Tera::default();
+    // Tera's own would read the process's environment.
+    tera.register_function("get_env", |_: &HashMap<String, Value>| {
+        Err(tera::Error::msg(
+            "templates can't read the process's environment",
+        ))
+    });
+    tera.add_raw_template(name, &read(root, path)?)
+        .map_err(|error| failed(&error))?;
+    let context = Context::from_value(context.clone()).map_err(|error| failed(&error))?;
+    tera.render(name, &context).map_err(|error| failed(&error))
+}
+
+fn store(path: &Path, text: &str) -> Result<(), Failure> {
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(|error| {
+            Failure::of(format!("`{}` can't be written", path.display()), &error).hint(
+                "the run itself is over and its journal is kept; make room in the state folder",
+            )
+        })
+}
+
+/// What happened, when.
+fn timeline(plan: &Plan, records: &[Record]) -> Vec<Value> {
+    let mut events = vec![json!({"time": plan.created, "event": "planned"})];
+    if let Some(backup) = &plan.backup {
+        events.push(json!({
+            "time": plan.created,
+            "event": format!("backup {} verified: {} blocks, head {}", backup.id, backup.blocks, backup.head),
+        }));
+    }
+    events.extend(records.iter().filter_map(|record| {
+        let event = match &record.entry {
+            Entry::Run { generation, .. } => format!("applying began, generation {generation}"),
+            Entry::Resumed {} => "resumed".to_owned(),
+            Entry::Started { .. } => return None,
+            Entry::Done { step, .. } => format!("done: {step}"),
+            Entry::Failed { step, why, .. } => format!("failed: {step}: {why}"),
+            Entry::Interrupted { .. } => "interrupted".to_owned(),
+            Entry::Finished {
+                done,
+                failed,
+                not_run,
+            } => format!("finished: {done} done, {failed} failed, {not_run} not run"),
+        };
+        Some(json!({"time": record.at, "event": event}))
+    }));
+    events
+}
+
+fn rpo(plan: &Plan, objective: u64) -> Objective {
+    let achieved = plan.backup.as_ref().map(|_| plan.estimates.rpo_seconds);
+    objectively(achieved, objective)
+}
+
+/// From the making of the plan to the last record: what the service was down for as far as this tool can know.
+fn rto(plan: &Plan, records: &[Record], outcome: &Outcome, objective: u64) -> Objective {
+    let took = records
+        .last()
+        .filter(|_| outcome.end == End::Complete)
+        .and_then(|last| u64::try_from(last.at.as_second() - plan.created.as_second()).ok());
+    objectively(took, objective)
+}
+
+fn objectively(achieved: Option<u64>, objective: u64) -> Objective {
+    Objective {
+        achieved: achieved.map_or_else(|| "not reached".to_owned(), spoken),
+        achieved_seconds: achieved,
+        objective: spoken(objective),
+        objective_seconds: objective,
+        met: achieved.is_some_and(|achieved| objective == 0 || achieved <= objective),
+    }
+}
+
+fn created(plan: &Plan, outcome: &Outcome) -> Vec<String> {
+    let done: HashSet<&str> = outcome.done.iter().map(String::as_str).collect();
+    plan.steps
+        .iter()
+        .filter(|step| {
+            matches!(step.action, Action::Create | Action::Replace | Action::Seed)
+                && done.contains(step.id.as_str())
+        })
+        .map(|step| step.address.to_string())
+        .collect()
+}
+
+fn tick(items: Vec<Item>, plan: &Plan, outcome: &Outcome) -> Vec<Ticked> {
+    let done: HashSet<&str> = outcome.done.iter().map(String::as_str).collect();
+    let mut held: BTreeMap<String, bool> = plan
+        .unchanged
+        .iter()
+        .map(|address| (address.to_string(), true))
+        .collect();
+    for step in &plan.steps {
+        let holds = done.contains(step.id.as_str()) && step.action != Action::Delete;
+        held.entry(step.address.to_string())
+            .and_modify(|all| *all &= holds)
+            .or_insert(holds);
+    }
+    items
+        .into_iter()
+        .map(|item| {
+            let mut proofs = held
+                .iter()
+                .filter(|(address, _)| item.steps.iter().any(|start| address.starts_with(start)))
+                .peekable();
+            Ticked {
+                done: proofs.peek().is_some() && proofs.all(|(_, holds)| *holds),
+                by: item.by.unwrap_or_else(|| "rebuild".to_owned()),
+                item: item.item,
+            }
+        })
+        .collect()
+}

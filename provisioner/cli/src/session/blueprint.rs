@@ -1,0 +1,123 @@
+//! What an environment wants, and the plans that follow from what was seen. Asks nobody.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use environment::{Environment, Resolved};
+use executor::Scope;
+use planner::plan::{PinnedBackup, Target};
+use planner::{Generation, Input, Plan, Resource, Rotate};
+
+use super::overlay;
+use crate::failure::Failure;
+use crate::history;
+use crate::prepare::Recorded;
+
+/// An environment and where it is.
+pub struct Blueprint {
+    /// The project's folder.
+    pub root: PathBuf,
+    /// The environment.
+    pub environment: Environment,
+    /// Where it is built.
+    pub resolved: Resolved,
+}
+
+impl Blueprint {
+    /// Everything wanted: templates, secrets, seed, checks, overlay; and the digests of all inputs.
+    pub fn desired(
+        &self,
+        generation: &Generation,
+        pin: Option<&PinnedBackup>,
+    ) -> Result<(Vec<Resource>, BTreeMap<String, String>), Failure> {
+        let mut all = self
+            .environment
+            .desired(&self.resolved, generation, pin)
+            .map_err(|error| {
+                Failure::of("the environment can't be rendered", &error)
+                    .hint("correct the file at the place named")
+            })?;
+        let mut inputs = self.environment.inputs().clone();
+        if let Some(wanted) = &self.environment.document.what.overlay {
+            let namespace = self
+                .environment
+                .namespace(generation)
+                .unwrap_or_else(|| wanted.namespace.clone());
+            let (objects, files) = overlay::objects(&self.root, &wanted.path, &namespace)?;
+            all.extend(objects);
+            inputs.extend(files);
+        }
+        Ok((all, inputs))
+    }
+
+    /// What the providers are asked for.
+    pub fn scope(&self, generation: &Generation) -> Result<Scope, Failure> {
+        let (wanted, _) = self.desired(generation, None)?;
+        let mut kinds: BTreeSet<String> = wanted
+            .iter()
+            .filter(|resource| resource.address.provider() == "kubernetes")
+            .map(|resource| resource.address.kind().to_owned())
+            .collect();
+        if self.environment.document.what.overlay.is_some() {
+            // Made beside the overlay, in generations that an older form of the environment made too.
+            kinds.extend(["Namespace", "Secret", "ConfigMap"].map(str::to_owned));
+        }
+        let names = wanted
+            .iter()
+            .filter_map(|resource| {
+                let name = ["name", "path"]
+                    .iter()
+                    .find_map(|field| resource.spec.get(field)?.as_str())?;
+                Some((resource.address.clone(), name.to_owned()))
+            })
+            .collect();
+        Ok(Scope {
+            environment: self.environment.name().to_owned(),
+            generation: generation.clone(),
+            kinds: kinds.into_iter().collect(),
+            names,
+        })
+    }
+
+    /// The plan that makes what is wanted out of what was seen.
+    pub fn plan(&self, seen: &Recorded, rotate: Rotate) -> Result<Plan, Failure> {
+        let (desired, inputs) = self.desired(&seen.generation, seen.backup.as_ref())?;
+        let input = Input {
+            desired,
+            inputs,
+            rotate,
+            ..self.input(seen)?
+        };
+        planner::plan(input).map_err(|error| {
+            Failure::of("no plan can be made", &error)
+                .hint("correct the environment or the template at the place named")
+        })
+    }
+
+    /// The plan that takes a generation down.
+    pub fn destroy(&self, seen: &Recorded) -> Result<Plan, Failure> {
+        planner::destroy(self.input(seen)?)
+            .map_err(|error| Failure::of("no plan can be made", &error))
+    }
+
+    fn input(&self, seen: &Recorded) -> Result<Input, Failure> {
+        Ok(Input {
+            desired: Vec::new(),
+            inventory: seen.inventory.clone(),
+            target: Target {
+                environment: self.environment.name().to_owned(),
+                generation: seen.generation.clone(),
+                fresh: true,
+                places: self.resolved.expected(),
+            },
+            actual: seen.places.clone(),
+            created: seen.now,
+            tool: env!("CARGO_PKG_VERSION").to_owned(),
+            backup: seen.backup.clone(),
+            inputs: BTreeMap::new(),
+            policy: self.environment.document.planner_policy(),
+            rotate: Rotate::None,
+            medians: history::medians(self.environment.name())?,
+        })
+    }
+}
