@@ -2,4 +2,5 @@
 
 mod command;
 mod help;
+mod overlays;
 mod verify;
