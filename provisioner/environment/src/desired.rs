@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use planner::kinds::check::{Http, SecretHeader, Seed as SeedCheck, Workload};
+use planner::kinds::check::{Expectation, Http, SecretHeader, Seed as SeedCheck, Workload};
 use planner::kinds::kubernetes::Object;
 use planner::kinds::s3::GenerationMark;
 use planner::kinds::seed::{Object as SeedObject, SecretField};
@@ -32,9 +32,9 @@ pub enum DesiredError {
         /// Why.
         source: serde_json::Error,
     },
-    /// A check's URL can't be rendered.
-    #[error("the URL of the check `{check}` can't be rendered: {why}")]
-    Url {
+    /// A text of a check can't be rendered.
+    #[error("the check `{check}` can't be rendered: {why}")]
+    Check {
         /// The check.
         check: String,
         /// Why.
@@ -147,7 +147,7 @@ pub fn resources(
     if let Some(pin) = pin {
         assembly.seed(pin)?;
     }
-    assembly.checks()?;
+    assembly.checks(pin)?;
     if pin.is_some() {
         assembly.mark()?;
     }
@@ -299,7 +299,7 @@ impl Assembly<'_> {
         )
     }
 
-    fn checks(&mut self) -> Result<(), DesiredError> {
+    fn checks(&mut self, pin: Option<&PinnedBackup>) -> Result<(), DesiredError> {
         let validation = &self.environment.document.validation;
         let namespace = self.environment.namespace(self.generation);
         let mut first = BTreeSet::new();
@@ -322,13 +322,13 @@ impl Assembly<'_> {
                 depends.insert(format!("vault.secret.{}", header.secret).parse()?);
             }
             let spec = Http {
-                url: self.url(&check.name, &check.url)?,
+                url: self.text(&check.name, &check.url, pin)?,
                 status: check.status,
                 header: check.header.as_ref().map(|header| SecretHeader {
                     name: header.name.clone(),
                     from: self.field(&header.secret, &header.field),
                 }),
-                expect: check.expect.clone(),
+                expect: self.expected(&check.name, &check.expect, pin)?,
                 deadline: check.deadline.seconds(),
             };
             self.add(
@@ -341,8 +341,38 @@ impl Assembly<'_> {
         Ok(())
     }
 
-    fn url(&self, check: &str, template: &str) -> Result<String, DesiredError> {
+    /// What is expected, with the pinned backup filled in; without one nothing is compared yet.
+    fn expected(
+        &self,
+        check: &str,
+        wanted: &[Expectation],
+        pin: Option<&PinnedBackup>,
+    ) -> Result<Vec<Expectation>, DesiredError> {
+        let rendered = wanted.iter().map(|wanted| {
+            let equals = match (&wanted.equals, pin) {
+                (Value::String(template), Some(_)) => {
+                    Value::String(self.text(check, template, pin)?)
+                }
+                (other, _) => other.clone(),
+            };
+            Ok(Expectation {
+                pointer: wanted.pointer.clone(),
+                equals,
+            })
+        });
+        rendered.collect()
+    }
+
+    fn text(
+        &self,
+        check: &str,
+        template: &str,
+        pin: Option<&PinnedBackup>,
+    ) -> Result<String, DesiredError> {
         let mut context = Context::new();
+        if let Some(pin) = pin {
+            context.insert("backup", pin);
+        }
         context.insert("environment", self.environment.name());
         context.insert("generation", self.generation);
         context.insert(
@@ -358,7 +388,7 @@ impl Assembly<'_> {
         let failed = |error: tera::Error| {
             let why = std::error::Error::source(&error)
                 .map_or_else(|| error.to_string(), ToString::to_string);
-            DesiredError::Url {
+            DesiredError::Check {
                 check: check.to_owned(),
                 why,
             }
@@ -367,11 +397,11 @@ impl Assembly<'_> {
         // Tera's own would read the process's environment.
         tera.register_function("get_env", |_: &std::collections::HashMap<String, Value>| {
             Err(tera::Error::msg(
-                "URLs can't read the process's environment",
+                "checks can't read the process's environment",
             ))
         });
-        tera.add_raw_template("url", template).map_err(failed)?;
-        tera.render("url", &context).map_err(failed)
+        tera.add_raw_template("check", template).map_err(failed)?;
+        tera.render("check", &context).map_err(failed)
     }
 
     fn mark(&mut self) -> Result<(), DesiredError> {

@@ -279,13 +279,14 @@ form! {
     HttpCheck {
         /// Unique name.
         name: String,
-        /// URL; may use `{{ generation }}`, `{{ namespace }}` and, in the sandbox, `{{ sandbox.standin }}`.
+        /// URL, or `kubernetes://NAMESPACE/SERVICE:PORT/PATH` for a Service that is asked through the API server. May use
+        /// `{{ generation }}`, `{{ namespace }}` and, in the sandbox, `{{ sandbox.standin }}`.
         url: String,
         /// Status wanted.
         #[serde(default = "ok")] status: u16,
         /// A header whose value comes from Vault.
         #[serde(default, skip_serializing_if = "Option::is_none")] header: Option<Header>,
-        /// Values in the JSON answer.
+        /// Values in the JSON answer; a text may use `{{ backup.head }}` and what else the plan pins.
         #[serde(default)] expect: Vec<Expectation>,
         /// How long to keep trying.
         #[serde(default = "minute")] deadline: Span,

@@ -30,6 +30,8 @@ pub struct Endpoints {
     pub aws_credentials_file: PathBuf,
     /// The Kubernetes API server.
     pub kube_server: String,
+    /// Every change that came from outside, as the API server wrote it down: JSON lines.
+    pub kube_audit_log: PathBuf,
     /// A kubeconfig with the context [`KUBE_CONTEXT`].
     pub kubeconfig: PathBuf,
     /// Answers in the place of the first user's service, whose pods run no container: `http://127.0.0.1:…`. What it says
@@ -59,6 +61,8 @@ pub struct Vault {
 pub struct Objects {
     /// `http://127.0.0.1:…`; addressed by path.
     pub endpoint: String,
+    /// Prometheus metrics, requests by kind among them: `http://127.0.0.1:…/metrics`.
+    pub metrics: String,
     /// The bucket with the backups to restore from.
     pub source_bucket: String,
     /// An empty bucket for locks and other records that are no generation's.

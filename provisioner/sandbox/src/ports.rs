@@ -29,6 +29,7 @@ pub(crate) enum Port {
     WeedS3Grpc,
     WeedAdmin,
     WeedAdminGrpc,
+    WeedMetrics,
     Moto,
     Etcd,
     EtcdPeer,
@@ -52,6 +53,7 @@ impl Port {
         Self::WeedS3Grpc,
         Self::WeedAdmin,
         Self::WeedAdminGrpc,
+        Self::WeedMetrics,
     ];
     pub(crate) const MOTO: &[Self] = &[Self::Moto];
     pub(crate) const CONTROL_PLANE: &[Self] = &[

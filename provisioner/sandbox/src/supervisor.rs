@@ -355,6 +355,7 @@ fn describe(
         },
         objects: crate::Objects {
             endpoint: servers.objects.endpoint.clone(),
+            metrics: servers.objects.metrics.clone(),
             source_bucket: SOURCE_BUCKET.to_owned(),
             control_bucket: CONTROL_BUCKET.to_owned(),
         },
@@ -364,6 +365,7 @@ fn describe(
         aws_config_file,
         aws_credentials_file,
         kube_server: servers.cluster.server.clone(),
+        kube_audit_log: servers.cluster.audit_log.clone(),
         kubeconfig: servers.cluster.kubeconfig.clone(),
         standin: servers.standin.url.clone(),
         programs,

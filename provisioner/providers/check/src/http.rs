@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use executor::provider::{Error, ErrorKind, SecretSource};
 use planner::kinds::check::Http;
+use provider_kubernetes::Kubernetes;
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
@@ -38,13 +39,104 @@ pub(crate) fn client() -> Result<Client, reqwest::Error> {
         .build()
 }
 
+/// Addresses of Services that are asked through the API server: `kubernetes://NAMESPACE/SERVICE:PORT/PATH`.
+const SERVICE: &str = "kubernetes://";
+
+/// Who a check asks.
+enum Asked<'a> {
+    Url(&'a Client),
+    Service {
+        cluster: &'a Kubernetes,
+        /// Namespace, `SERVICE:PORT`, path.
+        place: (&'a str, &'a str, String),
+    },
+}
+
+impl<'a> Asked<'a> {
+    fn of(
+        what: &str,
+        url: &'a str,
+        client: &'a Client,
+        cluster: Option<&'a Kubernetes>,
+    ) -> Result<Self, Error> {
+        let Some(rest) = url.strip_prefix(SERVICE) else {
+            return Ok(Self::Url(client));
+        };
+        let invalid = |why: &str| Error::new(ErrorKind::Invalid, what, format!("`{url}`: {why}"));
+        let cluster = cluster.ok_or_else(|| invalid("no cluster is given"))?;
+        let mut parts = rest.splitn(3, '/');
+        let named = |part: Option<&'a str>| {
+            part.filter(|part| {
+                let fits = |c: char| c.is_ascii_alphanumeric() || "-:".contains(c);
+                !part.is_empty() && part.chars().all(fits)
+            })
+        };
+        match (named(parts.next()), named(parts.next())) {
+            (Some(namespace), Some(service)) => Ok(Self::Service {
+                cluster,
+                place: (
+                    namespace,
+                    service,
+                    format!("/{}", parts.next().unwrap_or("")),
+                ),
+            }),
+            _ => Err(invalid("it is not NAMESPACE/SERVICE:PORT/PATH")),
+        }
+    }
+
+    /// Status and body, or what went wrong.
+    async fn answer(
+        &self,
+        what: &str,
+        url: &str,
+        header: Option<(HeaderName, HeaderValue)>,
+    ) -> Result<Result<(u16, Vec<u8>), String>, Error> {
+        let client = match self {
+            Self::Url(client) => client,
+            Self::Service {
+                cluster,
+                place: (namespace, service, path),
+            } => {
+                let asked = cluster.ask_service((namespace, service, path), header, BODY);
+                return match tokio::time::timeout(TIMEOUT, asked).await {
+                    Ok(Err(error))
+                        if matches!(
+                            error.kind,
+                            ErrorKind::Denied | ErrorKind::Unauthenticated | ErrorKind::Invalid
+                        ) =>
+                    {
+                        Err(error)
+                    }
+                    Ok(answer) => Ok(answer.map_err(|error| error.why)),
+                    Err(_) => Ok(Err(format!("no answer within {} s", TIMEOUT.as_secs()))),
+                };
+            }
+        };
+        let mut request = client.get(url);
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
+        }
+        match request.send().await {
+            Ok(answer) => Ok(whole(answer).await),
+            Err(error) if error.is_builder() => Err(Error::new(
+                ErrorKind::Invalid,
+                what,
+                format!("`{url}` is no address that can be asked"),
+            )),
+            Err(error) => Ok(Err(chain(&error.without_url()))),
+        }
+    }
+}
+
 /// Asks until the answer is what is wanted or the deadline is over; then says what was got.
 pub(crate) async fn check(
     what: &str,
     client: &Client,
+    cluster: Option<&Kubernetes>,
     http: &Http,
     secrets: &dyn SecretSource,
 ) -> Result<(), Error> {
+    let asked = Asked::of(what, &http.url, client, cluster)?;
     let header = match &http.header {
         Some(header) => {
             let from = &header.from;
@@ -67,23 +159,10 @@ pub(crate) async fn check(
     };
     let until = Instant::now() + Duration::from_secs(u64::from(http.deadline));
     loop {
-        let mut request = client.get(&http.url);
-        if let Some((name, value)) = &header {
-            request = request.header(name, value);
-        }
-        let problem = match request.send().await {
-            Ok(answer) => match judge(answer, http).await {
-                Ok(()) => return Ok(()),
-                Err(problem) => problem,
-            },
-            Err(error) if error.is_builder() => {
-                return Err(Error::new(
-                    ErrorKind::Invalid,
-                    what,
-                    format!("`{}` is no address that can be asked", http.url),
-                ));
-            }
-            Err(error) => chain(&error.without_url()),
+        let answer = asked.answer(what, &http.url, header.clone()).await?;
+        let problem = match answer.and_then(|(status, body)| judge(status, &body, http)) {
+            Ok(()) => return Ok(()),
+            Err(problem) => problem,
         };
         if Instant::now() >= until {
             return Err(Error::new(
@@ -96,24 +175,8 @@ pub(crate) async fn check(
     }
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
-}
-
-async fn judge(mut answer: Response, http: &Http) -> Result<(), String> {
-    let got = answer.status().as_u16();
-    if got != http.status {
-        return Err(format!("status is {got}, wanted {}", http.status));
-    }
-    if http.expect.is_empty() {
-        return Ok(());
-    }
+async fn whole(mut answer: Response) -> Result<(u16, Vec<u8>), String> {
+    let status = answer.status().as_u16();
     let mut body = Vec::new();
     while let Some(piece) = answer
         .chunk()
@@ -125,8 +188,28 @@ async fn judge(mut answer: Response, http: &Http) -> Result<(), String> {
             return Err(format!("the answer is longer than {BODY} bytes"));
         }
     }
+    Ok((status, body))
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}
+
+fn judge(got: u16, body: &[u8], http: &Http) -> Result<(), String> {
+    if got != http.status {
+        return Err(format!("status is {got}, wanted {}", http.status));
+    }
+    if http.expect.is_empty() {
+        return Ok(());
+    }
     let value: Value =
-        serde_json::from_slice(&body).map_err(|error| format!("the answer is no JSON: {error}"))?;
+        serde_json::from_slice(body).map_err(|error| format!("the answer is no JSON: {error}"))?;
     for wanted in &http.expect {
         let got = value.pointer(&wanted.pointer);
         if !got.is_some_and(|got| same(got, &wanted.equals)) {

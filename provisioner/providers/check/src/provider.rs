@@ -158,6 +158,7 @@ impl Provider for Checks {
                 http::check(
                     &what,
                     &self.client,
+                    self.cluster.as_deref(),
                     &read::<Http>(&what, &request)?,
                     self.secrets.as_ref(),
                 )

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use executor::provider::{
     Budget, Ensure, Error, ErrorKind, Identity, Provider, Scope, SecretSource,
 };
+use http_body_util::BodyExt as _;
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::Client;
 use kube::api::{
@@ -131,6 +132,41 @@ impl Kubernetes {
             }
         }
         Ok(found)
+    }
+
+    /// Asks a Service over HTTP through the API server, where nothing outside of the cluster leads to it yet. Returns status and body.
+    ///
+    /// `service` is `NAME:PORT`, as in the API's path (Kubernetes API, `connectGetNamespacedServiceProxyWithPath`).
+    ///
+    /// # Errors
+    /// When the cluster can't be asked, or the answer is longer than `limit` bytes.
+    pub async fn ask_service(
+        &self,
+        (namespace, service, path): (&str, &str, &str),
+        header: Option<(http::HeaderName, http::HeaderValue)>,
+        limit: usize,
+    ) -> Result<(u16, Vec<u8>), Error> {
+        let what = || format!("ask the Service {namespace}/{service} for {path}");
+        let mut request = http::Request::get(format!(
+            "/api/v1/namespaces/{namespace}/services/{service}/proxy{path}"
+        ));
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
+        }
+        let request = request
+            .body(kube::client::Body::empty())
+            .map_err(|error| Error::new(ErrorKind::Invalid, what(), error.to_string()))?;
+        let answer = self
+            .client
+            .send(request)
+            .await
+            .map_err(|error| failure(&what(), error))?;
+        let status = answer.status().as_u16();
+        let body = http_body_util::Limited::new(answer.into_body(), limit)
+            .collect()
+            .await
+            .map_err(|error| Error::new(ErrorKind::Unreachable, what(), error.to_string()))?;
+        Ok((status, body.to_bytes().into()))
     }
 
     async fn discovery(&self, afresh: bool) -> Result<Arc<Discovery>, Error> {

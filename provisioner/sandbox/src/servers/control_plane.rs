@@ -42,6 +42,7 @@ pub(crate) struct ControlPlane {
     pub(crate) processes: Vec<Process>,
     pub(crate) server: String,
     pub(crate) kubeconfig: PathBuf,
+    pub(crate) audit_log: PathBuf,
     /// Speaks as the user in `system:masters`.
     pub(crate) api: Api,
 }
@@ -120,6 +121,7 @@ pub(crate) async fn start(
         processes: vec![etcd, api_server, controllers, scheduler, kwok],
         server: plan.server,
         kubeconfig,
+        audit_log: audit_log(dir),
         api,
     })
 }
@@ -179,6 +181,8 @@ impl Plan<'_> {
              {kwok},kwok,4,\"system:masters\"\n"
         );
         files::write_private(&tokens, users.as_bytes())?;
+        let policy = self.dir.join("audit-policy.json");
+        files::write_json(&policy, &audit_policy())?;
         let launch = self
             .launch("kube-apiserver", Tool::KubeApiserver)?
             .option("--etcd-servers", self.url(Port::Etcd))
@@ -198,6 +202,10 @@ impl Plan<'_> {
             .argument("--anonymous-auth=false")
             .argument("--service-cluster-ip-range=10.0.0.0/24")
             .argument("--allow-privileged=true")
+            .option("--audit-policy-file", &policy)
+            .option("--audit-log-path", audit_log(self.dir))
+            .argument("--audit-log-maxsize=10")
+            .argument("--audit-log-maxbackup=1")
             .argument("--profiling=false");
         Ok((private, process::start(launch).await?))
     }
@@ -287,6 +295,28 @@ impl Plan<'_> {
         )?;
         Ok(path)
     }
+}
+
+/// What the users of the sandbox change is written down; what the cluster does by itself is not.
+fn audit_policy() -> Value {
+    json!({
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived"],
+        "rules": [
+            {
+                "level": "Metadata",
+                "users": ["rebuild-sandbox"],
+                "verbs": ["create", "update", "patch", "delete", "deletecollection"],
+            },
+            {"level": "None"},
+        ],
+    })
+}
+
+/// Where the API server writes down what was changed.
+fn audit_log(dir: &Path) -> PathBuf {
+    dir.join("audit.log")
 }
 
 /// Makes the nodes and a default storage class.

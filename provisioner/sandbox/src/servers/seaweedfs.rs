@@ -18,6 +18,7 @@ use crate::source::SOURCE_BUCKET;
 pub(crate) struct SeaweedFs {
     pub(crate) process: Process,
     pub(crate) endpoint: String,
+    pub(crate) metrics: String,
 }
 
 /// Starts it with its data in `dir`.
@@ -59,6 +60,7 @@ pub(crate) async fn start(
         ("-s3.port.grpc", Port::WeedS3Grpc),
         ("-admin.port", Port::WeedAdmin),
         ("-admin.port.grpc", Port::WeedAdminGrpc),
+        ("-metricsPort", Port::WeedMetrics),
     ]
     .into_iter()
     .fold(launch, |launch, (flag, port)| {
@@ -71,7 +73,12 @@ pub(crate) async fn start(
     process
         .ready(PATIENCE, || http::answers(&client, &health))
         .await?;
-    Ok(SeaweedFs { process, endpoint })
+    let metrics = format!("http://127.0.0.1:{}/metrics", ports.of(Port::WeedMetrics));
+    Ok(SeaweedFs {
+        process,
+        endpoint,
+        metrics,
+    })
 }
 
 /// It leaves its sockets in `/tmp` whatever its temporary folder is.
