@@ -105,6 +105,12 @@ impl Error {
         self
     }
 
+    /// The same failure, told apart as one of leading out of where files may be read.
+    pub(crate) fn of_security(mut self) -> Error {
+        self.kind = ErrorKind::Security;
+        self
+    }
+
     /// Names the file the location is in, unless one is named.
     pub(crate) fn in_file(mut self, file: &str) -> Error {
         if let Some(location) = &mut self.location {

@@ -209,13 +209,21 @@ impl<'t, 's> Target<'t, 's> {
             }
             let malformed = as_file.is_malformed();
             let told = as_file.to_string();
+            let forbidden = as_file.kind() == ErrorKind::Security;
             let loader = match self.loader.descend(path) {
                 Ok(loader) => loader,
                 Err(_) if malformed => return Err(as_file),
                 Err(error) if as_file.location().is_some() => {
                     return Err(as_file.reworded(|m| format!("accumulation err='{m}': {error}")));
                 }
-                Err(error) => return Err(wrap(error, &format!("accumulation err='{told}'"))),
+                Err(error) => {
+                    let error = wrap(error, &format!("accumulation err='{told}'"));
+                    return Err(if forbidden {
+                        error.of_security()
+                    } else {
+                        error
+                    });
+                }
             };
             self.add_directory(all, loader, path)
                 .map_err(|e| wrap(e, &format!("accumulation err='{told}'")))?;

@@ -1,0 +1,8 @@
+//! Everything this crate promises, in one program.
+
+mod cases;
+mod hostile;
+mod outside;
+
+/// The directory that trees in memory are rendered from.
+const ROOT: &str = "/work/root";
