@@ -1,5 +1,5 @@
-//! Verifies one file: `verify PATH [KEY_FILE]` prints the verdict as JSON and exits with 0 (intact), 3 (suspect),
-//! 4 (rejected) or 1 (could not be checked).
+//! Verifies one file, or standard input for `-`: `verify PATH [KEY_FILE]` prints the verdict as JSON and exits with 0
+//! (intact), 3 (suspect), 4 (rejected) or 1 (could not be checked).
 
 #![allow(
     clippy::print_stdout,
@@ -9,6 +9,7 @@
 
 use std::error::Error;
 use std::fs::File;
+use std::io;
 use std::process::ExitCode;
 
 use backup::{Options, verify};
@@ -32,7 +33,11 @@ fn run() -> Result<u8, Box<dyn Error>> {
         let key = std::fs::read_to_string(key_file)?;
         options = options.with_passphrase(SecretString::from(key.trim_end_matches('\n')));
     }
-    let verified = verify(&mut File::open(path)?, options)?;
+    let verified = if path == "-" {
+        verify(&mut io::stdin().lock(), options)?
+    } else {
+        verify(&mut File::open(path)?, options)?
+    };
     println!("{}", serde_json::to_string_pretty(&verified.verdict)?);
     Ok(verified.verdict.verdict.exit_code())
 }

@@ -286,6 +286,21 @@ codes! {
     WitnessRollback "witness-rollback" Error
         "The chain is shorter than a chain that was verified before it was written."
         "Take a backup that reaches the witness's height."
+    LineageGenesisChanged "lineage-genesis-changed" Error
+        "A backup stored earlier begins with another first block."
+        "Take a backup that agrees with the earlier ones; this is another chain."
+    LineageRemined "lineage-remined" Error
+        "A backup stored earlier has other blocks at the same heights: the end of the chain was mined again."
+        "Take a backup that agrees with the earlier ones."
+    LineageFork "lineage-fork" Error
+        "A backup stored earlier knows another history, and both went on since."
+        "Find out which history is the true one before using either."
+    LineageRollback "lineage-rollback" Error
+        "A backup stored clearly earlier has a longer chain that begins with this one: blocks were removed."
+        "Take the longer backup."
+    LineageUnproved "lineage-unproved" Warning
+        "Too little is known yet to say whether the chain extends the backups stored earlier."
+        "Trace the lineage again; it looks up what is missing."
     PinMismatch "pin-mismatch" Error
         "The object is not the one that was pinned."
         "Plan again; somebody replaced the object."

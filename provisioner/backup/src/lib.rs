@@ -9,7 +9,7 @@
 //! - [`Plaintext`], [`Encrypted`] and their push-style cores read and write the application's encryption.
 //! - Seeding is `Encrypted(Plaintext(Tee(source)))`: verified, decrypted and encrypted with a fresh key in one pass.
 //! - [`metadata`] cross-checks the file beside a backup, [`catalogue`] names and selects backups.
-
+//! - [`lineage`] compares the chains of many backups, which alone can show that the end of a chain was mined again.
 //!
 //! ```
 //! let chain = r#"{"chain": []}"#;
@@ -28,6 +28,7 @@ mod finding;
 mod formats;
 mod gunzip;
 mod limits;
+pub mod lineage;
 pub mod metadata;
 mod options;
 mod sink;

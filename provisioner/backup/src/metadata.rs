@@ -2,6 +2,8 @@
 //!
 //! Nothing in it is believed and nothing in it is followed; it is one more witness that may disagree.
 
+use jiff::SignedDuration;
+use jiff::civil::DateTime;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
@@ -15,6 +17,9 @@ pub const SUFFIX: &str = ".meta.json";
 
 /// The manager writes about 500 bytes.
 const LARGEST: usize = 64 << 10;
+
+/// Characters of a message.
+const LONGEST: usize = 200;
 
 const TEXTS: [&str; 7] = [
     "backup_id",
@@ -80,9 +85,14 @@ pub fn check(name: &str, metadata: Option<&[u8]>, verdict: &Verdict) -> Vec<Find
     let members = match serde_json::from_slice::<Members>(bytes) {
         Ok(Members(members)) => members,
         Err(error) => {
+            // Its text may quote the metadata at length; where it stands is enough.
             return vec![Finding::new(
                 Code::MetadataUnreadable,
-                format!("the metadata is not a JSON object: {error}"),
+                format!(
+                    "the metadata is not a JSON object (line {}, column {})",
+                    error.line(),
+                    error.column()
+                ),
             )];
         }
     };
@@ -102,7 +112,12 @@ struct Check<'a> {
 }
 
 impl<'a> Check<'a> {
-    fn push(&mut self, code: Code, message: String) {
+    fn push(&mut self, code: Code, mut message: String) {
+        // Whoever wrote the metadata chose what is quoted.
+        if let Some((end, _)) = message.char_indices().nth(LONGEST) {
+            message.truncate(end);
+            message.push('…');
+        }
         self.findings.push(Finding::new(code, message));
     }
 
@@ -130,21 +145,21 @@ impl<'a> Check<'a> {
         for name in COUNTS {
             self.field(name, self.count(name).is_some());
         }
-        self.field(RATIO, self.get(RATIO).is_some_and(Value::is_number));
-        let mut unknown = 0_u64;
-        for (index, (key, _)) in self.members.iter().enumerate() {
-            if !TEXTS.contains(&key.as_str()) && !COUNTS.contains(&key.as_str()) && key != RATIO {
-                unknown += 1;
-            } else if self.members[..index]
-                .iter()
-                .any(|(earlier, _)| earlier == key)
-            {
+        self.field(RATIO, self.get(RATIO).and_then(Value::as_f64).is_some());
+        let known = || TEXTS.into_iter().chain(COUNTS).chain([RATIO]);
+        for name in known() {
+            if self.members.iter().filter(|(key, _)| key == name).count() > 1 {
                 self.push(
                     Code::MetadataFieldInvalid,
-                    format!("the metadata has {key} twice"),
+                    format!("the metadata has {name} twice"),
                 );
             }
         }
+        let unknown = self
+            .members
+            .iter()
+            .filter(|(key, _)| known().all(|name| key != name))
+            .count();
         if unknown > 0 {
             self.push(
                 Code::MetadataUnknownField,
@@ -192,6 +207,19 @@ impl<'a> Check<'a> {
                 );
             }
         }
+        if let (Some(text), Some(parsed)) = (self.text("timestamp"), &parsed) {
+            // One reading of the clock goes into both, in the name without its fraction.
+            let same = text.parse::<DateTime>().is_ok_and(|stated| {
+                let fraction = stated.duration_since(parsed.taken);
+                !fraction.is_negative() && fraction < SignedDuration::from_secs(1)
+            });
+            if !same {
+                self.push(
+                    Code::MetadataFieldInvalid,
+                    format!("the metadata's timestamp {text:?} is not the time in the name"),
+                );
+            }
+        }
         if let Some(location) = self.text("location")
             && location != name
         {
@@ -231,6 +259,25 @@ impl<'a> Check<'a> {
                 verdict.plain_bytes,
                 Code::MetadataSizeMismatch,
             );
+        }
+        if let (Some(stated), Some(size), Some(compressed)) = (
+            self.get(RATIO).and_then(Value::as_f64),
+            self.count("size_bytes"),
+            self.count("compressed_size_bytes"),
+        ) {
+            let ratio = if size == 0 {
+                1.0
+            } else {
+                compressed as f64 / size as f64
+            };
+            if (stated - ratio).abs() > 1e-6 {
+                self.push(
+                    Code::MetadataSizeMismatch,
+                    format!(
+                        "the metadata states the compression ratio {stated}, its sizes make {ratio}"
+                    ),
+                );
+            }
         }
         self.equal("chain_blocks", verdict.blocks, Code::MetadataCountMismatch);
         self.equal(

@@ -1,5 +1,7 @@
 //! What a verification needs to know besides the bytes.
 
+use std::collections::BTreeSet;
+
 use secrecy::SecretString;
 
 use crate::formats::Application;
@@ -31,6 +33,8 @@ pub struct Options {
     pub witness: Witness,
     /// What is known about the object from elsewhere.
     pub pin: Pin,
+    /// Heights whose hashes the samples must hold, whatever else they hold.
+    pub watch: BTreeSet<u64>,
     /// Check the content on a second thread while this one reads, decrypts and decompresses.
     pub threaded: bool,
 }
@@ -46,6 +50,7 @@ impl Options {
             limits: Limits::default(),
             witness: Witness::default(),
             pin: Pin::default(),
+            watch: BTreeSet::new(),
             threaded: true,
         }
     }

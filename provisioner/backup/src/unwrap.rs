@@ -144,13 +144,15 @@ impl Unwrap {
                 Layer::Refused
             }
             Found::OtherEnc(at) => {
-                let version = head[at..].iter().take(12).copied().collect::<Vec<_>>();
+                // What was looked at, and no more: how the bytes were cut must not show.
+                let version = &head[at..head.len().min(LOOK_FOR_MARK + MARK.len())];
+                let version = &version[..version.len().min(12)];
                 self.findings.push(
                     Finding::new(
                         Code::EncryptionVersionUnknown,
                         format!(
                             "the text is marked {}",
-                            String::from_utf8_lossy(&version).escape_debug()
+                            String::from_utf8_lossy(version).escape_debug()
                         ),
                     )
                     .at(at as u64),
@@ -349,8 +351,10 @@ fn recognise(head: &[u8], all: bool) -> Option<Found> {
     if !all && head.len() < LOOK_FOR_MARK + MARK.len() {
         return None;
     }
+    // A mark that begins later could be one of version 1 as well.
     let other = window
         .windows(ANY_MARK.len())
+        .take(LOOK_FOR_MARK + 1)
         .position(|part| part == ANY_MARK);
     Some(other.map_or(Found::Plain, Found::OtherEnc))
 }

@@ -3,7 +3,7 @@
 //! A chain that was mined again from some block on is consistent in itself: only somebody who remembers the old one can
 //! tell. A witness is such a memory: the hash of the head, or hashes at some heights of a chain verified before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{Code, Finding};
 
@@ -79,30 +79,44 @@ impl Witness {
     }
 }
 
-/// Hashes at evenly spaced heights, never more than a few thousand however long the chain is; the newest is kept too.
+/// Hashes at evenly spaced heights, never more than a few thousand however long the chain is; besides them the newest, and
+/// those at heights somebody asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Samples {
     stride: u64,
     taken: Vec<(u64, BlockHash)>,
     last: Option<(u64, BlockHash)>,
+    watch: BTreeSet<u64>,
+    watched: Vec<(u64, BlockHash)>,
 }
 
 impl Default for Samples {
     fn default() -> Self {
-        Self {
-            stride: 1,
-            taken: Vec::new(),
-            last: None,
-        }
+        Self::watching(BTreeSet::new())
     }
 }
 
 impl Samples {
     const MOST: usize = 4_096;
 
+    /// Samples that also keep the hash at each of these heights. They cost memory, so the caller bounds them.
+    #[must_use]
+    pub fn watching(heights: BTreeSet<u64>) -> Self {
+        Self {
+            stride: 1,
+            taken: Vec::new(),
+            last: None,
+            watch: heights,
+            watched: Vec::new(),
+        }
+    }
+
     /// Takes note of the next block.
     pub fn add(&mut self, height: u64, hash: BlockHash) {
         self.last = Some((height, hash));
+        if self.watch.contains(&height) {
+            self.watched.push((height, hash));
+        }
         if !height.is_multiple_of(self.stride) {
             return;
         }
@@ -120,7 +134,26 @@ impl Samples {
 
     /// The samples, by height.
     pub fn iter(&self) -> impl Iterator<Item = (u64, BlockHash)> {
-        let last = self.last.filter(|last| self.taken.last() != Some(last));
-        self.taken.iter().copied().chain(last)
+        self.thinned(Self::MOST).into_iter()
+    }
+
+    /// At most `most` evenly spaced samples, at multiples of a power of two so that those of different chains meet, and
+    /// besides them the watched heights and the newest; by height.
+    #[must_use]
+    pub fn thinned(&self, most: usize) -> BTreeMap<u64, BlockHash> {
+        let mut stride = self.stride;
+        while self
+            .last
+            .is_some_and(|(last, _)| last / stride >= most.max(1) as u64)
+        {
+            stride *= 2;
+        }
+        self.taken
+            .iter()
+            .filter(|(height, _)| height.is_multiple_of(stride))
+            .chain(&self.watched)
+            .chain(&self.last)
+            .copied()
+            .collect()
     }
 }

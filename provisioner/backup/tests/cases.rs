@@ -243,6 +243,23 @@ fn the_verdict_does_not_depend_on_how_the_bytes_are_cut() {
 }
 
 #[test]
+fn where_a_mark_is_looked_for_does_not_depend_on_how_the_bytes_are_cut() {
+    for mark in ["ENC:1:LJJXsqFFFF", "ENC:2:LJJXsqFFFF", "ENC:", "ENC:1"] {
+        for before in 50..80 {
+            let object = format!("{}{mark}", "x".repeat(before));
+            let whole = verify(&mut object.as_bytes(), options()).unwrap();
+            for size in [1, 3, 64, 65, 69, 70, 71] {
+                let mut verifier = backup::Verifier::new(options());
+                for piece in object.as_bytes().chunks(size) {
+                    verifier.push(piece);
+                }
+                assert_eq!(verifier.finish().unwrap(), whole, "{before} {mark} {size}");
+            }
+        }
+    }
+}
+
+#[test]
 fn an_encrypted_backup_without_a_key_can_not_be_checked() {
     let error = verify(
         &mut fixture("formats/chain_50k.enc").as_slice(),

@@ -91,3 +91,79 @@ fn hostile_metadata_is_bounded() {
                 && finding.message.contains("twice"))
     );
 }
+
+#[test]
+fn lies_and_floods_are_short_findings() {
+    let object = std::fs::read(path(&format!("meta/ok/{NAME}"))).unwrap();
+    let good = std::fs::read_to_string(path(&format!("meta/ok/{NAME}.meta.json"))).unwrap();
+    let verdict = verify(&mut object.as_slice(), options()).unwrap().verdict;
+    let long = "x".repeat(50_000);
+    for (from, to, code) in [
+        ("0.17581315122500704", "0.5", Code::MetadataSizeMismatch),
+        ("0.17581315122500704", "1e999", Code::MetadataFieldInvalid),
+        (
+            "0.17581315122500704",
+            "\"0.17\"",
+            Code::MetadataFieldInvalid,
+        ),
+        (
+            "2026-11-23T03:29:59.965707",
+            "2026-10-23T03:29:59.965707",
+            Code::MetadataFieldInvalid,
+        ),
+        (
+            "2026-11-23T03:29:59.965707",
+            "yesterday",
+            Code::MetadataFieldInvalid,
+        ),
+        ("\"daily\"", "\"weekly\"", Code::MetadataFieldInvalid),
+        (
+            "\"daily\"",
+            &format!("{long:?}"),
+            Code::MetadataFieldInvalid,
+        ),
+        ("BACKUP-20261123032959", &long, Code::MetadataFieldInvalid),
+        (
+            "\"size_bytes\": 56816",
+            "\"size_bytes\": -1",
+            Code::MetadataFieldInvalid,
+        ),
+        (
+            "\"size_bytes\": 56816",
+            "\"size_bytes\": 56816.0",
+            Code::MetadataFieldInvalid,
+        ),
+        (
+            "\"chain_entries\": 31",
+            "\"chain_entries\": 30",
+            Code::MetadataCountMismatch,
+        ),
+        (
+            "\"chain_entries\": 31",
+            "\"chain_entries\": 31, \"note\": 1",
+            Code::MetadataUnknownField,
+        ),
+        (
+            "\"chain_entries\": 31",
+            "\"chain_entries\": NaN",
+            Code::MetadataUnreadable,
+        ),
+        (
+            "{",
+            &format!("{{{}", "\"backend\": \"x\", ".repeat(3_000)),
+            Code::MetadataFieldInvalid,
+        ),
+        ("{", &format!("{long:?}"), Code::MetadataUnreadable),
+    ] {
+        assert!(good.contains(from), "{from}");
+        let text = good.replacen(from, to, 1);
+        let findings = metadata::check(NAME, Some(text.as_bytes()), &verdict);
+        assert!(
+            findings.iter().any(|finding| finding.code == code),
+            "{from} {:.40}: {findings:?}",
+            to
+        );
+        assert!(findings.len() < 8);
+        assert!(findings.iter().all(|finding| finding.message.len() < 1_000));
+    }
+}

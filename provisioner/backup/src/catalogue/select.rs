@@ -1,9 +1,10 @@
-//! Choosing one backup of many by what an operator writes: `latest`, `before:TIME` or an id.
+//! Choosing one backup of many by what an operator writes: `latest`, `before:TIME`, an id, or
+//! `known-good:before=TIME[,dwell=DURATION]`.
 
 use std::fmt;
 use std::str::FromStr;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -64,6 +65,13 @@ pub enum Selector {
     Latest,
     /// The newest that the storage took in before this time.
     Before(Timestamp),
+    /// The newest that is known good, which takes verdicts and a lineage: see [`super::known_good()`].
+    KnownGood {
+        /// When the incident began.
+        before: Timestamp,
+        /// How long an intruder may have been there before that.
+        dwell: SignedDuration,
+    },
     /// The one of this id, file name, key or manager's id; with a version after `@` exactly that version.
     Id {
         /// What it is called.
@@ -87,6 +95,17 @@ pub enum SelectorError {
         /// Why it can't be read.
         reason: String,
     },
+    /// The duration after `dwell=` can't be read.
+    #[error("{text:?} is no duration such as 72h or 14d: {reason}")]
+    Duration {
+        /// What was written.
+        text: String,
+        /// Why it can't be read.
+        reason: String,
+    },
+    /// What follows `known-good:` is not understood.
+    #[error("{0:?} is not of the form known-good:before=TIME[,dwell=DURATION]")]
+    KnownGood(String),
     /// `word:` is none of the ways to select.
     #[error("{0:?} is no way to select a backup")]
     Unknown(String),
@@ -103,14 +122,8 @@ impl FromStr for Selector {
             return Ok(Self::Latest);
         }
         match text.split_once(':') {
-            Some(("before", time)) => {
-                time.parse()
-                    .map(Self::Before)
-                    .map_err(|error: jiff::Error| SelectorError::Time {
-                        text: time.to_owned(),
-                        reason: error.to_string(),
-                    })
-            }
+            Some(("before", time)) => read_time(time).map(Self::Before),
+            Some(("known-good", rest)) => read_known_good(text, rest),
             Some((word, _)) => Err(SelectorError::Unknown(word.to_owned())),
             None => {
                 let (id, version_id) = match text.split_once('@') {
@@ -126,11 +139,57 @@ impl FromStr for Selector {
     }
 }
 
+fn read_time(text: &str) -> Result<Timestamp, SelectorError> {
+    text.parse()
+        .map_err(|error: jiff::Error| SelectorError::Time {
+            text: text.to_owned(),
+            reason: error.to_string(),
+        })
+}
+
+/// Reads a duration; a day has 24 hours.
+fn read_duration(text: &str) -> Result<SignedDuration, SelectorError> {
+    let wrong = |reason: String| SelectorError::Duration {
+        text: text.to_owned(),
+        reason,
+    };
+    let duration = text
+        .parse::<Span>()
+        .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()))
+        .map_err(|error| wrong(error.to_string()))?;
+    if duration.is_negative() {
+        return Err(wrong("it is negative".to_owned()));
+    }
+    Ok(duration)
+}
+
+fn read_known_good(whole: &str, rest: &str) -> Result<Selector, SelectorError> {
+    let (mut before, mut dwell) = (None, None);
+    for part in rest.split(',') {
+        match part.split_once('=') {
+            Some(("before", time)) if before.is_none() => before = Some(read_time(time)?),
+            Some(("dwell", text)) if dwell.is_none() => dwell = Some(read_duration(text)?),
+            _ => return Err(SelectorError::KnownGood(whole.to_owned())),
+        }
+    }
+    Ok(Selector::KnownGood {
+        before: before.ok_or_else(|| SelectorError::KnownGood(whole.to_owned()))?,
+        dwell: dwell.unwrap_or_default(),
+    })
+}
+
 impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Latest => f.write_str("latest"),
             Self::Before(time) => write!(f, "before:{time}"),
+            Self::KnownGood { before, dwell } => {
+                write!(f, "known-good:before={before}")?;
+                if dwell.is_zero() {
+                    return Ok(());
+                }
+                write!(f, ",dwell={dwell}")
+            }
             Self::Id {
                 id,
                 version_id: None,
@@ -152,6 +211,9 @@ pub enum SelectError {
         /// How many objects were looked at.
         objects: usize,
     },
+    /// A listing alone doesn't say which backup is known good.
+    #[error("which backup is known good shows only when the backups are read and compared")]
+    NeedsVerdicts,
     /// All backups are newer.
     #[error("there is no backup from before {before}; the oldest is {oldest} of {taken_in}")]
     NoneBefore {
@@ -206,6 +268,7 @@ pub fn select<'a>(
                 objects: candidates.len(),
             }),
         Selector::Before(time) => select_before(candidates, *time),
+        Selector::KnownGood { .. } => Err(SelectError::NeedsVerdicts),
         Selector::Id { id, version_id } => select_id(candidates, id, version_id.as_deref()),
     }
 }
@@ -418,7 +481,33 @@ mod tests {
             Err(SelectError::None { objects: 0 })
         ));
         assert!(
-            matches!("known-good:before=x".parse::<Selector>(), Err(SelectorError::Unknown(word)) if word == "known-good")
+            matches!("newest:x".parse::<Selector>(), Err(SelectorError::Unknown(word)) if word == "newest")
+        );
+        assert!(matches!(
+            "known-good:before=x".parse::<Selector>(),
+            Err(SelectorError::Time { .. })
+        ));
+        for text in ["1", "-3h", "3 fortnights", "1mo"] {
+            assert!(matches!(
+                format!("known-good:before=2026-11-23T00:00:00Z,dwell={text}").parse::<Selector>(),
+                Err(SelectorError::Duration { .. })
+            ));
+        }
+        for text in [
+            "",
+            "dwell=3h",
+            "before",
+            "before=2026-11-23T00:00:00Z,",
+            "before=2026-11-23T00:00:00Z,before=2026-11-23T00:00:00Z",
+        ] {
+            assert!(matches!(
+                format!("known-good:{text}").parse::<Selector>(),
+                Err(SelectorError::KnownGood(_))
+            ));
+        }
+        assert_eq!(
+            chosen("known-good:before=2026-11-23T00:00:00Z"),
+            Err(SelectError::NeedsVerdicts)
         );
         assert!(matches!(
             "before:yesterday".parse::<Selector>(),
@@ -432,10 +521,22 @@ mod tests {
         for text in [
             "latest",
             "before:2026-11-23T00:00:00Z",
+            "known-good:before=2026-11-23T00:00:00Z",
+            "known-good:before=2026-11-23T00:00:00Z,dwell=PT72H",
             "some_id",
             "some_id@v",
         ] {
             assert_eq!(text.parse::<Selector>().unwrap().to_string(), text);
+        }
+        for (text, hours) in [("72h", 72), ("14d", 336), ("2 weeks", 336), ("P1DT1H", 25)] {
+            let Selector::KnownGood { dwell, .. } =
+                format!("known-good:before=2026-11-23T00:00:00Z,dwell={text}")
+                    .parse()
+                    .unwrap()
+            else {
+                panic!("{text}");
+            };
+            assert_eq!(dwell, SignedDuration::from_hours(hours));
         }
     }
 }

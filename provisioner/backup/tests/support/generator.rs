@@ -18,6 +18,10 @@ pub struct Generator {
     ready: Vec<u8>,
     taken: usize,
     ended: bool,
+    /// Blocks at most.
+    most_blocks: u64,
+    /// Heights at which the randomness begins anew, with the seed.
+    turns: Vec<(u64, u64)>,
 }
 
 const WORDS: &[&str] = &[
@@ -62,6 +66,19 @@ impl Generator {
             ready: b"{\"chain\":[".to_vec(),
             taken: 0,
             ended: false,
+            most_blocks: u64::MAX,
+            turns: Vec::new(),
+        }
+    }
+
+    /// A chain of so many blocks whose text begins anew with another seed at these heights: chains with the same turns up
+    /// to a height are the same up to there.
+    #[allow(dead_code, reason = "the examples need none")]
+    pub fn history(blocks: u64, turns: &[(u64, u64)]) -> Self {
+        Self {
+            most_blocks: blocks,
+            turns: turns.to_vec(),
+            ..Self::new(1, u64::MAX, 2)
         }
     }
 
@@ -122,6 +139,9 @@ impl Generator {
 
     fn block(&mut self) {
         let height = self.height;
+        if let Some((_, seed)) = self.turns.iter().find(|(at, _)| *at == height) {
+            self.random = seed | 1;
+        }
         let mut text = String::new();
         let mut canonical = String::from("{\"entries\": [");
         for place in 0..self.entries_per_block {
@@ -180,7 +200,7 @@ impl Read for Generator {
             if self.ended {
                 return Ok(0);
             }
-            if self.made < self.target {
+            if self.made < self.target && self.height < self.most_blocks {
                 self.block();
             } else {
                 self.end();

@@ -67,6 +67,13 @@ pub(super) struct Chain {
 }
 
 impl Chain {
+    pub(super) fn new(options: &Options) -> Self {
+        Self {
+            samples: Samples::watching(options.watch.clone()),
+            ..Self::default()
+        }
+    }
+
     /// Ends a block: computes its hash, of which `entries` has the text of the entries, and compares everything that can
     /// be compared.
     pub(super) fn close(

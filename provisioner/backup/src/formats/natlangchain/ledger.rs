@@ -56,10 +56,10 @@ impl Ledger {
     fn new(options: Options) -> Self {
         Self {
             findings: Findings::new(options.limits.findings_per_code),
+            chain: Chain::new(&options),
             options,
             hasher: Sha256::new(),
             notary: Notary::default(),
-            chain: Chain::default(),
             signatures: Signatures::default(),
         }
     }
@@ -88,7 +88,7 @@ impl Ledger {
                 Event::Restart => {
                     self.settle();
                     self.findings.forget_blocks();
-                    self.chain = Chain::default();
+                    self.chain = Chain::new(&self.options);
                     self.signatures = Signatures::default();
                 }
             }
