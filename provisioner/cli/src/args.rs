@@ -253,7 +253,6 @@ pub enum Order {
 /// Which files a kustomization may read besides other kustomizations.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 #[value(rename_all = "PascalCase")]
-#[expect(clippy::enum_variant_names, reason = "kustomize's own names")]
 pub enum LoadRestrictions {
     /// Those in or below its own folder.
     LoadRestrictionsRootOnly,

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use planner::identity::tags;
 use planner::{Generation, Inventory};
 
 use crate::failure::Failure;
@@ -28,7 +27,7 @@ pub fn all(inventory: &Inventory) -> Vec<Found> {
             objects: 0,
         });
         entry.objects += 1;
-        if let Some(state) = object.marks.get(tags::STATE) {
+        if let Some(state) = object.marks.get("state") {
             entry.state.clone_from(state);
         }
     }
@@ -100,7 +99,7 @@ mod tests {
             ready: true,
             marks: state
                 .iter()
-                .map(|state| (tags::STATE.to_owned(), (*state).to_owned()))
+                .map(|state| ("state".to_owned(), (*state).to_owned()))
                 .collect(),
         });
         Inventory {

@@ -83,7 +83,7 @@ pub enum LockError {
         /// Path or URL of the lock.
         lock: String,
         /// Who holds it, where that can be read.
-        owner: Option<Owner>,
+        owner: Option<Box<Owner>>,
         /// When it runs out by itself; a local lock ends with its process instead.
         expires: Option<Timestamp>,
     },
@@ -110,7 +110,7 @@ pub enum LockError {
     Remote(#[from] Error),
 }
 
-fn held_by(owner: &Option<Owner>, expires: &Option<Timestamp>) -> String {
+fn held_by(owner: &Option<Box<Owner>>, expires: &Option<Timestamp>) -> String {
     let owner = owner
         .as_ref()
         .map(|owner| format!(" by {owner}"))
@@ -157,7 +157,7 @@ impl LocalLock {
             Err(TryLockError::WouldBlock) => {
                 return Err(LockError::Held {
                     lock: path.display().to_string(),
-                    owner: read_owner(&mut file),
+                    owner: read_owner(&mut file).map(Box::new),
                     expires: None,
                 });
             }
@@ -492,7 +492,7 @@ impl MemoryLock {
     fn held(record: &LockRecord) -> LockError {
         LockError::Held {
             lock: "memory".to_owned(),
-            owner: Some(record.holder()),
+            owner: Some(Box::new(record.holder())),
             expires: Some(record.expires),
         }
     }

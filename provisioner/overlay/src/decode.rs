@@ -269,9 +269,3 @@ impl Decode for Value {
         Ok(value.clone())
     }
 }
-
-impl Default for Value {
-    fn default() -> Value {
-        Value::Null
-    }
-}

@@ -28,10 +28,7 @@ pub(crate) fn resources(text: &[u8]) -> Result<Vec<Resource>> {
         let value = crate::value::of_resource(&node)?;
         match value.get("items") {
             Some(crate::Value::List(items)) => {
-                let nodes = items
-                    .iter()
-                    .map(|item| crate::value::from_json(item))
-                    .collect();
+                let nodes = items.iter().map(crate::value::from_json).collect();
                 queue.extend(keep_valid(nodes)?);
             }
             Some(crate::Value::Null) | None => {}

@@ -113,10 +113,10 @@ impl Error {
 
     /// Names the file the location is in, unless one is named.
     pub(crate) fn in_file(mut self, file: &str) -> Error {
-        if let Some(location) = &mut self.location {
-            if location.file.is_empty() {
-                location.file = file.to_owned();
-            }
+        if let Some(location) = &mut self.location
+            && location.file.is_empty()
+        {
+            location.file = file.to_owned();
         }
         self
     }

@@ -107,7 +107,7 @@ pub(crate) fn generate(kind: Kind, args: &GeneratorArgs, loader: &Loader<'_>) ->
 fn base64_lines(data: &[u8]) -> String {
     const LINE: usize = 70;
     let encoded = base64::engine::general_purpose::STANDARD.encode(data);
-    if encoded.len() / LINE + 1 <= 1 {
+    if encoded.len() / LINE < 1 {
         return encoded;
     }
     let mut out = String::with_capacity(encoded.len() + encoded.len() / LINE + 1);
@@ -158,10 +158,10 @@ fn parse_literal(source: &str) -> Result<Pair> {
 /// Without quotes that stand at both ends.
 fn unquote(text: &str) -> &str {
     for quote in ['"', '\''] {
-        if text.len() >= 2 {
-            if let Some(inner) = text.strip_prefix(quote).and_then(|t| t.strip_suffix(quote)) {
-                return inner;
-            }
+        if text.len() >= 2
+            && let Some(inner) = text.strip_prefix(quote).and_then(|t| t.strip_suffix(quote))
+        {
+            return inner;
         }
     }
     text

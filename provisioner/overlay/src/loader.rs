@@ -198,10 +198,9 @@ impl<'t> Loader<'t> {
             .read(&place.path, limits.file_bytes)
             .map_err(|e| Error::new(kind_of(&e), e.to_string()))?;
         let mut read = self.shared.read.borrow_mut();
-        if !read.digests.contains_key(&place.path) {
-            let digest = hex::encode(Sha256::digest(&content));
-            read.digests.insert(place.path, digest);
-        }
+        read.digests
+            .entry(place.path)
+            .or_insert_with(|| hex::encode(Sha256::digest(&content)));
         read.bytes += content.len() as u64;
         if read.bytes > limits.total_bytes {
             return Err(Error::new(

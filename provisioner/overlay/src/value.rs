@@ -7,9 +7,10 @@ use crate::yaml::resolve::{Scalar, plain};
 use crate::yaml::{Dialect, float};
 
 /// A typed value of a rendered object, keys in the order they were read.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum Value {
     /// `null`
+    #[default]
     Null,
     /// `true` or `false`
     Bool(bool),
@@ -59,7 +60,7 @@ impl Value {
     pub(crate) fn normalized_number(&self) -> Value {
         match self {
             Value::Float(v) if v.fract() == 0.0 && v.abs() < 1e21 => {
-                if *v >= -9.223_372_036_854_775_808e18 && *v < 9.223_372_036_854_775_808e18 {
+                if *v >= -9.223_372_036_854_776e18 && *v < 9.223_372_036_854_776e18 {
                     Value::Int(*v as i64)
                 } else if *v >= 0.0 && *v < 1.844_674_407_370_955_2e19 {
                     Value::Uint(*v as u64)

@@ -8,6 +8,7 @@ after SIGKILL. Reading the file runs what is in it as Python pickles do; it lies
 Usage: moto_serve.py PORT STATE_FILE
 """
 
+import copyreg
 import io
 import os
 import pickle
@@ -19,6 +20,25 @@ from urllib.parse import parse_qs
 READING = ("Describe", "Get", "List", "Simulate", "Lookup", "Search", "Decode")
 # A copy of the code's version is kept with the state: pickles of another version may not fit.
 FORMAT = 1
+
+
+def pickle_keys():
+    """Teaches pickle the private keys that moto makes for KMS: the default one of encrypted volumes is an RSA key."""
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+    for key in (rsa.generate_private_key(65537, 2048), ec.generate_private_key(ec.SECP256R1())):
+        copyreg.pickle(type(key), written_key)
+
+
+def written_key(key):
+    from cryptography.hazmat.primitives import serialization
+
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return serialization.load_pem_private_key, (pem, None)
 
 
 class Kept:
@@ -101,6 +121,7 @@ def main():
             pass
 
     app = Kept(DomainDispatcherApplication(create_backend_app), path)
+    pickle_keys()
     app.load()
     run_simple("127.0.0.1", port, app, threaded=True, request_handler=Quiet)
 

@@ -50,18 +50,18 @@ impl Change<'_> {
             Data::Map(entries) => {
                 for entry in entries {
                     self.find(&mut entry.value)?;
-                    if matches!(entry.key.text(), "containers" | "initContainers") {
-                        if let Data::Seq(items) = &mut entry.value.data {
-                            for item in items {
-                                if item.is_null() {
-                                    continue;
-                                }
-                                if !item.is_map() {
-                                    return Err(wrong_kind(item, "MappingNode"));
-                                }
-                                if let Some(image) = item.get_mut("image") {
-                                    self.update(image)?;
-                                }
+                    if matches!(entry.key.text(), "containers" | "initContainers")
+                        && let Data::Seq(items) = &mut entry.value.data
+                    {
+                        for item in items {
+                            if item.is_null() {
+                                continue;
+                            }
+                            if !item.is_map() {
+                                return Err(wrong_kind(item, "MappingNode"));
+                            }
+                            if let Some(image) = item.get_mut("image") {
+                                self.update(image)?;
                             }
                         }
                     }

@@ -240,17 +240,17 @@ impl<'s> Merge<'s> {
             let mut over = patch.as_mut().and_then(|p| p.get_mut(&name));
             let mut under = dest.get_mut(&name);
             // A null that was written out stays unless the patch says something.
-            if let (Some(node), None) = (&under, &over) {
-                if node.is_null() {
-                    if node.text().is_empty() {
-                        dest.remove(&name);
-                    } else if let Some(node) = under {
-                        let style = node.style;
-                        *node = Node::persistent_null(node.text().to_owned());
-                        node.style = style;
-                    }
-                    continue;
+            if let (Some(node), None) = (&under, &over)
+                && node.is_null()
+            {
+                if node.text().is_empty() {
+                    dest.remove(&name);
+                } else if let Some(node) = under {
+                    let style = node.style;
+                    *node = Node::persistent_null(node.text().to_owned());
+                    node.style = style;
                 }
+                continue;
             }
             match self.walk(under.as_deref_mut(), over.as_deref_mut(), inner)? {
                 Outcome::Dest => {
@@ -428,13 +428,13 @@ impl<'s> Merge<'s> {
         place: Option<Place<'s>>,
     ) -> Result<Option<usize>> {
         let blank = || Node::tagged_scalar("", Tag::Null);
-        if let (Some(u), Some(o)) = (under, over) {
-            if u == o {
-                let mut node = std::mem::replace(&mut pool.nodes[u], blank());
-                let stays = self.walk_self(&mut node, place)?;
-                pool.nodes[u] = node;
-                return Ok(stays.then_some(u));
-            }
+        if let (Some(u), Some(o)) = (under, over)
+            && u == o
+        {
+            let mut node = std::mem::replace(&mut pool.nodes[u], blank());
+            let stays = self.walk_self(&mut node, place)?;
+            pool.nodes[u] = node;
+            return Ok(stays.then_some(u));
         }
         let mut first = under.map(|at| std::mem::replace(&mut pool.nodes[at], blank()));
         let mut second = over.map(|at| std::mem::replace(&mut pool.nodes[at], blank()));

@@ -246,10 +246,7 @@ impl Referrer<'_> {
         me.cluster_scoped
             || candidate.cluster_scoped
             || candidate.namespace == me.namespace
-            || self
-                .bindings
-                .iter()
-                .any(|namespace| *namespace == candidate.current.namespace)
+            || self.bindings.contains(&candidate.current.namespace)
     }
 
     /// Whether an object of this name in the candidate's namespace is meant.

@@ -146,10 +146,10 @@ impl Namespace<'_> {
                 Subjects::Default => field("name") == Some("default"),
                 Subjects::ServiceAccounts => field("kind") == Some("ServiceAccount"),
             };
-            if chosen {
-                if let Some(namespace) = subject.get_or_create("namespace", || Node::scalar("")) {
-                    self.set(namespace)?;
-                }
+            if chosen
+                && let Some(namespace) = subject.get_or_create("namespace", || Node::scalar(""))
+            {
+                self.set(namespace)?;
             }
         }
         Ok(())

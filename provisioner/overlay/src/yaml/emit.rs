@@ -75,12 +75,12 @@ fn digits(text: &str, start: i64) -> (i64, usize) {
 }
 
 trait Category {
-    fn is_alphabetic_letter(self) -> bool;
-    fn is_decimal_digit(self) -> bool;
+    fn is_alphabetic_letter(&self) -> bool;
+    fn is_decimal_digit(&self) -> bool;
 }
 
 impl Category for char {
-    fn is_alphabetic_letter(self) -> bool {
+    fn is_alphabetic_letter(&self) -> bool {
         if self.is_ascii() {
             self.is_ascii_alphabetic()
         } else {
@@ -88,7 +88,7 @@ impl Category for char {
         }
     }
 
-    fn is_decimal_digit(self) -> bool {
+    fn is_decimal_digit(&self) -> bool {
         self.is_ascii_digit()
     }
 }

@@ -64,10 +64,8 @@ pub(crate) fn plain(text: &str, dialect: Dialect, dates: bool) -> Scalar {
             None => Scalar::Str,
         };
     }
-    if dates {
-        if let Some(time) = timestamp(text) {
-            return Scalar::Timestamp(time);
-        }
+    if dates && let Some(time) = timestamp(text) {
+        return Scalar::Timestamp(time);
     }
     number(&text.replace('_', ""), dialect)
 }
@@ -99,19 +97,18 @@ fn number(text: &str, dialect: Dialect) -> Scalar {
             return Scalar::Uint(magnitude as u64);
         }
     }
-    if is_float_form(digits) {
-        if let Some(value) = parse_float(text, false) {
-            return Scalar::Float(value);
-        }
+    if is_float_form(digits)
+        && let Some(value) = parse_float(text, false)
+    {
+        return Scalar::Float(value);
     }
     // A sign inside the digits (`0b-1`) is how the library reads it.
     for (prefix, radix, known) in [("0b", 2, true), ("0o", 8, dialect == Dialect::Current)] {
-        if known {
-            if let Some(rest) = text.strip_prefix(prefix) {
-                if let Ok(value) = i64::from_str_radix(rest, radix) {
-                    return Scalar::Int(value);
-                }
-            }
+        if known
+            && let Some(rest) = text.strip_prefix(prefix)
+            && let Ok(value) = i64::from_str_radix(rest, radix)
+        {
+            return Scalar::Int(value);
         }
     }
     Scalar::Str

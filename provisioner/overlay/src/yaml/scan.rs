@@ -298,7 +298,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn fetch(&mut self) -> Scan<()> {
-        self.to_next_token();
+        self.skip_to_next_token();
         self.unroll(self.mark.column as isize);
         if self.is_end() || self.at(0) == 0 {
             return self.fetch_stream_end();
@@ -372,7 +372,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn to_next_token(&mut self) {
+    fn skip_to_next_token(&mut self) {
         loop {
             while self.at(0) == b' '
                 || ((self.flow_level > 0 || !self.key_allowed) && self.at(0) == b'\t')

@@ -505,6 +505,10 @@ fn watch(case: &Case) -> Result<(), String> {
 
 #[test]
 #[ignore = "run by the test of all hostile overlays, one at a time"]
+#[expect(
+    clippy::print_stdout,
+    reason = "its answer to the process that started it"
+)]
 fn renders_one() {
     let chosen = std::env::var(CHOSEN).unwrap();
     let case = cases()

@@ -61,7 +61,7 @@ impl S3Lock {
     fn held(&self, record: Option<&LockRecord>) -> LockError {
         LockError::Held {
             lock: self.url(),
-            owner: record.map(LockRecord::holder),
+            owner: record.map(LockRecord::holder).map(Box::new),
             expires: record.map(|record| record.expires),
         }
     }
