@@ -2,5 +2,7 @@
 
 mod command;
 mod help;
+mod main_job;
 mod overlays;
 mod verify;
+mod world;

@@ -57,6 +57,8 @@ pub struct World {
     python: Option<PathBuf>,
     /// All that our commands printed.
     pub printed: std::cell::RefCell<String>,
+    /// Every secret that was ever looked at, by path and field.
+    pub seen_secrets: std::cell::RefCell<BTreeMap<String, String>>,
 }
 
 impl World {
@@ -68,6 +70,7 @@ impl World {
             endpoints: None,
             python: None,
             printed: std::cell::RefCell::default(),
+            seen_secrets: std::cell::RefCell::default(),
         }
     }
 
@@ -95,7 +98,17 @@ impl World {
             .env("XDG_CACHE_HOME", cache)
             .env("XDG_STATE_HOME", self.home().join("state"));
         // The first start installs what is missing, with the toolchains of whoever runs the tests.
-        for name in ["PATH", "GOPROXY", "GOCACHE", "GOFLAGS", "GOMODCACHE", "GOPATH", "PIP_INDEX_URL", "PIP_CERT", "SSL_CERT_FILE"] {
+        for name in [
+            "PATH",
+            "GOPROXY",
+            "GOCACHE",
+            "GOFLAGS",
+            "GOMODCACHE",
+            "GOPATH",
+            "PIP_INDEX_URL",
+            "PIP_CERT",
+            "SSL_CERT_FILE",
+        ] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
             }
@@ -135,7 +148,9 @@ impl World {
 
     /// Starts the sandbox, or finds it started.
     pub fn up(&mut self) -> &Endpoints {
-        let said = self.rebuild(&["sandbox", "up", "--format", "json"]).exits(0);
+        let said = self
+            .rebuild(&["sandbox", "up", "--format", "json"])
+            .exits(0);
         let endpoints: Endpoints = serde_json::from_str(&said.out).expect("endpoints");
         let tools = Folders::from_environment().expect("a cache folder").tools;
         let installed = Installer::new(tools)
@@ -187,7 +202,10 @@ impl World {
         let output = Command::new(self.python.as_ref().expect("a running sandbox"))
             .env_clear()
             .env("AWS_CONFIG_FILE", &endpoints.aws_config_file)
-            .env("AWS_SHARED_CREDENTIALS_FILE", &endpoints.aws_credentials_file)
+            .env(
+                "AWS_SHARED_CREDENTIALS_FILE",
+                &endpoints.aws_credentials_file,
+            )
             .args(["-I", "-c", &code])
             .output()
             .expect("Python runs");
@@ -217,6 +235,11 @@ impl World {
             let data: Value = serde_json::from_str(&data).expect("a secret");
             for (field, value) in data["data"]["data"].as_object().expect("fields") {
                 let value = value.as_str().expect("text").to_owned();
+                // What is public may be shown.
+                if field != "public-key" && field != "certificate" {
+                    let mut seen = self.seen_secrets.borrow_mut();
+                    seen.insert(format!("{path}#{field} {}", &value[..4]), value.clone());
+                }
                 found.insert(format!("{path}#{field}"), value);
             }
         }

@@ -13,7 +13,9 @@ const NEWEST: &str = "backups/chain_10m/natlangchain_20261123_033004_weekly.json
 /// The workload is ready, and one field manager owns all of it but what controllers write.
 pub fn by_kubectl(world: &World, generation: &str) {
     let namespace = format!("natlangchain-{generation}");
-    let deployment = world.kubectl(&format!("-n {namespace} get deployment api --show-managed-fields"));
+    let deployment = world.kubectl(&format!(
+        "-n {namespace} get deployment api --show-managed-fields"
+    ));
     assert_eq!(
         deployment["status"]["readyReplicas"], deployment["spec"]["replicas"],
         "{deployment}"
@@ -34,16 +36,36 @@ pub fn by_kubectl(world: &World, generation: &str) {
 
 /// Everything in EC2, IAM and S3 says whose it is.
 pub fn by_boto(world: &World, generation: &str) {
+    let addresses = each_once(world, generation);
+    for wanted in [
+        "ec2.vpc.main",
+        "ec2.subnet.data-b",
+        "ec2.nat-gateway.main",
+        "ec2.instance.postgres",
+        "ec2.volume.postgres",
+        "ec2.network-acl.data",
+        "iam.role.api",
+        "iam.policy.data",
+        "s3.bucket.data",
+    ] {
+        assert!(addresses.contains(wanted), "{wanted}: {addresses:?}");
+    }
+}
+
+/// The addresses in the marks of everything in EC2, IAM and S3; panics where two objects have one.
+pub fn each_once(world: &World, generation: &str) -> BTreeSet<String> {
     let found = world.aws(&format!(
         "def tags(of): return {{tag['Key']: tag['Value'] for tag in of}}\n\
          mine = [{{'Name': 'tag:rebuild:generation', 'Values': ['{generation}']}}]\n\
          found = []\n\
          for call, key in [('vpcs', 'Vpcs'), ('subnets', 'Subnets'), ('route_tables', 'RouteTables'), ('internet_gateways', 'InternetGateways'),\n\
              ('nat_gateways', 'NatGateways'), ('addresses', 'Addresses'), ('security_groups', 'SecurityGroups'), ('network_acls', 'NetworkAcls'),\n\
-             ('launch_templates', 'LaunchTemplates'), ('volumes', 'Volumes'), ('key_pairs', 'KeyPairs')]:\n    \
+             ('launch_templates', 'LaunchTemplates'), ('key_pairs', 'KeyPairs')]:\n    \
              found += [tags(one['Tags']) for one in getattr(ec2, 'describe_' + call)(Filters=mine)[key]]\n\
-         for reservation in ec2.describe_instances(Filters=mine)['Reservations']:\n    \
+         for reservation in ec2.describe_instances(Filters=mine + [{{'Name': 'instance-state-name', 'Values': ['pending', 'running']}}])['Reservations']:\n    \
              found += [tags(one['Tags']) for one in reservation['Instances']]\n\
+         found += [mark for mark in (tags(one['Tags']) for one in ec2.describe_volumes(Filters=mine)['Volumes'])\n    \
+             if mark['rebuild:address'].startswith('ec2.volume.')]\n\
          name = 'sandbox-{generation}'\n\
          found += [tags(iam.list_role_tags(RoleName=name + '-api')['Tags'])]\n\
          found += [tags(iam.list_instance_profile_tags(InstanceProfileName=name + '-api')['Tags'])]\n\
@@ -60,22 +82,13 @@ pub fn by_boto(world: &World, generation: &str) {
             assert_eq!(tags["rebuild:generation"], generation, "{tags}");
             tags["rebuild:address"].as_str().expect("an address")
         })
-        .filter(|address| !address.ends_with("#root"))
         .collect();
-    let distinct: BTreeSet<&str> = addresses.iter().copied().collect();
-    for wanted in [
-        "ec2.vpc.main",
-        "ec2.subnet.data-b",
-        "ec2.nat-gateway.main",
-        "ec2.instance.postgres",
-        "ec2.volume.postgres",
-        "ec2.network-acl.data",
-        "iam.role.api",
-        "iam.policy.data",
-        "s3.bucket.data",
-    ] {
-        assert!(distinct.contains(wanted), "{wanted}: {addresses:?}");
-    }
+    let distinct: BTreeSet<String> = addresses
+        .iter()
+        .map(|&address| address.to_owned())
+        .collect();
+    assert_eq!(distinct.len(), addresses.len(), "{addresses:?}");
+    distinct
 }
 
 /// The object in the new bucket, decrypted with the key in Vault by Python's own cryptography, is the chain that was backed up.
@@ -139,7 +152,10 @@ pub fn no_secret_is_left_anywhere(world: &World) {
             assert!(!text.contains(value), "{path} is in {}", file.display());
         }
         use std::os::unix::fs::PermissionsExt;
-        let mode = std::fs::metadata(&file).expect("a file").permissions().mode();
+        let mode = std::fs::metadata(&file)
+            .expect("a file")
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o077, 0, "{}", file.display());
     }
 }

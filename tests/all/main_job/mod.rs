@@ -58,14 +58,23 @@ fn planned_and_nothing_changed(world: &World) {
     let file = file.to_str().expect("UTF-8");
     let said = world
         .rebuild(&[
-            "plan", "--env", "sandbox", "--from-backup", "latest", "--out", file,
+            "plan",
+            "--env",
+            "sandbox",
+            "--from-backup",
+            "latest",
+            "--out",
+            file,
         ])
         .exits(2);
     assert!(said.out.contains("to create"), "{}", said.out);
     assert!(said.out.contains("known after apply"), "{}", said.out);
     assert_eq!(world.mutations(), before, "a plan changes nothing");
     use std::os::unix::fs::PermissionsExt;
-    let mode = std::fs::metadata(file).expect("the plan").permissions().mode();
+    let mode = std::fs::metadata(file)
+        .expect("the plan")
+        .permissions()
+        .mode();
     assert_eq!(mode & 0o777, 0o600);
 }
 
@@ -113,9 +122,7 @@ fn run_again(world: &World) {
     let said = world.rebuild(&REBUILD).exits(0);
     assert!(said.out.contains("No changes"), "{}", said.out);
     assert_eq!(world.mutations(), before, "the servers counted changes");
-    let said = world
-        .rebuild(&["status", "--env", "sandbox"])
-        .exits(0);
+    let said = world.rebuild(&["status", "--env", "sandbox"]).exits(0);
     assert!(said.out.contains("no drift"), "{}", said.out);
 }
 
@@ -171,7 +178,12 @@ fn rotated(world: &World, generation: &str) {
 fn destroyed(world: &World, generation: &str) {
     world
         .rebuild(&[
-            "destroy", "--env", "sandbox", "--generation", generation, "--yes",
+            "destroy",
+            "--env",
+            "sandbox",
+            "--generation",
+            generation,
+            "--yes",
         ])
         .exits(0);
     let said = world
