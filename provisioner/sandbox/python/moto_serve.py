@@ -20,6 +20,8 @@ from urllib.parse import parse_qs
 READING = ("Describe", "Get", "List", "Simulate", "Lookup", "Search", "Decode")
 # A copy of the code's version is kept with the state: pickles of another version may not fit.
 FORMAT = 1
+# The names of the actions that may have changed something, one a line.
+CHANGES = "changes.log"
 
 
 def pickle_keys():
@@ -38,16 +40,24 @@ def written_key(key):
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    return serialization.load_pem_private_key, (pem, None)
+    return read_key, (pem,)
+
+
+def read_key(pem):
+    # A function of ours, since pickle can't find the library's own by its name.
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    return load_pem_private_key(pem, None)
 
 
 class Kept:
-    """moto's WSGI application, one request at a time, its state in a file."""
+    """moto's WSGI application, one request at a time, its state in a file and its changes written down."""
 
     def __init__(self, app, path):
         from moto import __version__
 
         self.app, self.path, self.version = app, path, __version__
+        self.log = os.path.join(os.path.dirname(path), CHANGES)
         self.lock = threading.Lock()
 
     def load(self):
@@ -82,10 +92,13 @@ class Kept:
 
     def __call__(self, environ, start_response):
         with self.lock:
-            changes = may_change(environ)
+            change = changing(environ)
+            if change:
+                with open(self.log, "a") as log:
+                    log.write(change + "\n")
             # The answer is complete before the state is written, and is sent after.
             answer = b"".join(self.app(environ, start_response))
-            if changes:
+            if change:
                 try:
                     self.save()
                 except Exception as error:  # noqa: BLE001 - whatever it is, the client must not be told all is well
@@ -94,16 +107,19 @@ class Kept:
             return [answer]
 
 
-def may_change(environ):
-    """Whether a request may change something: all but reading actions and GET."""
+def changing(environ):
+    """The name of an action that may change something, which is all but reading ones and GET; else the empty text."""
     if environ["REQUEST_METHOD"] in ("GET", "HEAD", "OPTIONS"):
-        return "Action=" in environ.get("QUERY_STRING", "")
+        named = parse_qs(environ.get("QUERY_STRING", "")).get("Action", [""])[0]
+        return "" if named.startswith(READING) else named
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = io.BytesIO(body)
     action = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
     if not action:
         action = parse_qs(body.decode("utf-8", "replace")).get("Action", [""])[0]
-    return not action.startswith(READING)
+    if action.startswith(READING):
+        return ""
+    return action or f"{environ['REQUEST_METHOD']} {environ.get('PATH_INFO', '')}"
 
 
 def main():

@@ -20,6 +20,8 @@ pub struct Endpoints {
     pub objects: Objects,
     /// The endpoint of EC2, IAM, STS and whatever else moto serves.
     pub aws: String,
+    /// The name of every action there that may have changed something, one a line.
+    pub aws_change_log: PathBuf,
     /// The AWS account.
     pub account: String,
     /// The AWS region.

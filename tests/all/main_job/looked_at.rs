@@ -68,8 +68,9 @@ pub fn each_once(world: &World, generation: &str) -> BTreeSet<String> {
              if mark['rebuild:address'].startswith('ec2.volume.')]\n\
          name = 'sandbox-{generation}'\n\
          found += [tags(iam.list_role_tags(RoleName=name + '-api')['Tags'])]\n\
-         found += [tags(iam.list_instance_profile_tags(InstanceProfileName=name + '-api')['Tags'])]\n\
-         found += [tags(iam.list_policy_tags(PolicyArn='arn:aws:iam::123456789012:policy/' + name + '-data')['Tags'])]\n\
+         found += [tags(iam.get_instance_profile(InstanceProfileName=name + '-api')['InstanceProfile']['Tags'])]\n\
+         arn = next(one['Arn'] for one in iam.list_policies(Scope='Local')['Policies'] if one['PolicyName'] == name + '-data')\n\
+         found += [tags(iam.get_policy(PolicyArn=arn)['Policy']['Tags'])]\n\
          found += [tags(s3.get_bucket_tagging(Bucket=name + '-data')['TagSet'])]\n\
          print(json.dumps(found))"
     ));

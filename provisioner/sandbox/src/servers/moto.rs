@@ -1,6 +1,6 @@
 //! moto, in the place of EC2, IAM and STS. Its state is kept in a file by the small program that starts it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::Result;
 use crate::files;
@@ -16,6 +16,8 @@ const SERVE: &str = include_str!("../../python/moto_serve.py");
 pub(crate) struct Moto {
     pub(crate) process: Process,
     pub(crate) endpoint: String,
+    /// The names of the actions that may have changed something, one a line; written by `moto_serve.py`.
+    pub(crate) change_log: PathBuf,
 }
 
 /// Starts it with its state in `dir`.
@@ -41,5 +43,9 @@ pub(crate) async fn start(python: &Path, dir: &Path, ports: &Ports) -> Result<Mo
     process
         .ready(PATIENCE, || http::answers(&client, &health))
         .await?;
-    Ok(Moto { process, endpoint })
+    Ok(Moto {
+        process,
+        endpoint,
+        change_log: dir.join("changes.log"),
+    })
 }
