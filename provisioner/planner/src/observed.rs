@@ -10,6 +10,9 @@ use crate::address::Address;
 use crate::identity::Generation;
 use crate::reference::Outputs;
 
+/// The mark that names who else writes fields of an object.
+pub const OTHER_MANAGERS: &str = "other-managers";
+
 /// An object that carries our ownership marks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Observed {

@@ -16,7 +16,7 @@ use crate::identity::{Generation, client_token};
 use crate::kind::{Kind, Layer};
 use crate::kinds;
 use crate::nearest::nearest;
-use crate::observed::{Inventory, Observed};
+use crate::observed::{Inventory, OTHER_MANAGERS, Observed};
 use crate::ordering;
 use crate::plan::{Action, Estimates, FORMAT, FieldChange, PinnedBackup, Plan, Step, Target};
 use crate::reference::{Reference, references, resolve};
@@ -663,6 +663,11 @@ impl<'a> Planner<'a> {
             && resource.address.provider() == "kubernetes"
         {
             format!("reads {}, which this plan renews", renewed.join(", "))
+        } else if comparison.reason.is_empty()
+            && !comparison.changes.is_empty()
+            && let Some(others) = observed.marks.get(OTHER_MANAGERS)
+        {
+            format!("also written by {others}, who loses the fields that differ")
         } else {
             comparison.reason
         };

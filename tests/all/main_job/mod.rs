@@ -145,7 +145,8 @@ fn drifted_and_mended(world: &World, generation: &str) {
         format!("\"update\" \"kubernetes.apps/Deployment.natlangchain-{generation}/api\""),
     ];
     assert_eq!(found, expected);
-    world.rebuild(&REBUILD).exits(0);
+    let said = world.rebuild(&REBUILD).exits(0);
+    assert!(said.out.contains("also written by kubectl"), "{}", said.out);
     assert_eq!(drift(world), Vec::<Value>::new());
 }
 

@@ -57,6 +57,11 @@ pub(crate) fn observed(live: &Value) -> Option<Observed> {
     if !secrets.is_empty() {
         spec["secrets"] = json!(secrets);
     }
+    let mut marks = BTreeMap::from([("environment".to_owned(), environment)]);
+    let others = other_managers(live);
+    if !others.is_empty() {
+        marks.insert(planner::observed::OTHER_MANAGERS.to_owned(), others);
+    }
     Some(Observed {
         address,
         generation,
@@ -65,8 +70,25 @@ pub(crate) fn observed(live: &Value) -> Option<Observed> {
         outputs: outputs(live),
         digest: mark(live, "annotations", labels::DIGEST).map(str::to_owned),
         ready: kstatus::status(live) == Status::Current,
-        marks: BTreeMap::from([("environment".to_owned(), environment)]),
+        marks,
     })
+}
+
+/// Who else writes fields of it, beside the cluster's own controllers (Kubernetes API, `ManagedFieldsEntry`).
+fn other_managers(live: &Value) -> String {
+    let entries = live
+        .pointer("/metadata/managedFields")
+        .and_then(Value::as_array);
+    let mut names: Vec<&str> = entries
+        .into_iter()
+        .flatten()
+        .filter(|entry| text(entry, "/subresource") != "status")
+        .map(|entry| text(entry, "/manager"))
+        .filter(|name| *name != labels::FIELD_MANAGER && !name.starts_with("kube-"))
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names.join(", ")
 }
 
 /// Without what the server keeps for itself, our marks, and a Secret's values.

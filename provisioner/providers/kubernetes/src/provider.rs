@@ -23,7 +23,7 @@ use kube::discovery::{ApiCapabilities, ApiResource, Discovery, Scope as Reach};
 use planner::identity::labels;
 use planner::kinds::kubernetes::Object;
 use planner::reference::Outputs;
-use planner::{Address, Inventory, Observed, canonical};
+use planner::{Action, Address, Inventory, Observed, canonical};
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 use tokio::sync::Mutex;
@@ -493,12 +493,13 @@ impl Provider for Kubernetes {
             wanted["metadata"]["uid"] = json!(text(&live, "/metadata/uid"));
         }
         self.fill(&what, &mut wanted, &spec).await?;
+        // An update takes back the fields whose difference the plan showed, whoever wrote them. Whatever else conflicts is refused.
+        let params = PatchParams {
+            force: step.action == Action::Update && !step.changes.is_empty(),
+            ..PatchParams::apply(labels::FIELD_MANAGER)
+        };
         let applied = api
-            .patch(
-                &name,
-                &PatchParams::apply(labels::FIELD_MANAGER),
-                &Patch::Apply(&wanted),
-            )
+            .patch(&name, &params, &Patch::Apply(&wanted))
             .await
             .map_err(|error| {
                 let mut error = failure(&what, error);
