@@ -279,7 +279,12 @@ pub fn a_place_out_of_order_is_named(world: &World) {
             1,
             "no-such-bucket",
         ),
-        ("/backups/sources/0/profile", "nobody", 1, "nobody"),
+        (
+            "/backups/sources/0/profile",
+            "nobody",
+            1,
+            "no usable credentials",
+        ),
     ] {
         let said = production(world, place, out_of_order).exits(code);
         let all = format!("{}{}", said.out, said.err);
