@@ -229,8 +229,12 @@ impl World {
         let names = self.shell(&format!(
             "bao kv list -format=json -mount=secret {below} || echo '[]'"
         ));
-        let names: Vec<String> = serde_json::from_str(&names).expect("names");
-        for name in names {
+        let names: Value = serde_json::from_str(names.lines().next_back().unwrap_or("[]").trim())
+            .or_else(|_| serde_json::from_str(&names))
+            .expect("names");
+        // Where nothing is, an empty map is said.
+        let names = names.as_array().cloned().unwrap_or_default();
+        for name in names.iter().filter_map(Value::as_str) {
             let path = format!("{below}/{name}");
             if let Some(folder) = path.strip_suffix('/') {
                 found.extend(self.secrets(folder));

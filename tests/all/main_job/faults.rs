@@ -269,7 +269,7 @@ pub fn a_place_out_of_order_is_named(world: &World) {
     }
     for (place, out_of_order, code, told) in [
         ("/where/aws/account", "999999999999", 3, "999999999999"),
-        ("/where/aws/profile", "nobody", 1, "AWS"),
+        ("/where/aws/profile", "nobody", 1, "no usable credentials"),
         ("/where/kubernetes/kubeconfig/context", "other", 1, "other"),
         ("/where/vault/address", "https://127.0.0.1:9", 1, "Vault"),
         ("/where/vault/token/file", "/etc/hostname", 1, "Vault"),

@@ -116,10 +116,13 @@ pub fn the_seed_opens_with_the_key_in_vault(world: &World, generation: &str) {
 pub fn nothing_is_left(world: &World, generation: &str) {
     let found = world.aws(&format!(
         "mine = [{{'Name': 'tag:rebuild:generation', 'Values': ['{generation}']}}]\n\
-         found = [tag['ResourceId'] for tag in ec2.describe_tags(Filters=mine)['Tags']]\n\
-         gone = {{one['InstanceId'] for all in ec2.describe_instances()['Reservations'] for one in all['Instances'] if one['State']['Name'] == 'terminated'}}\n\
-         gone |= {{one['NatGatewayId'] for one in ec2.describe_nat_gateways()['NatGateways'] if one['State'] == 'deleted'}}\n\
-         found = [one for one in found if one not in gone]\n\
+         found = []\n\
+         for call, key in [('vpcs', 'Vpcs'), ('subnets', 'Subnets'), ('route_tables', 'RouteTables'), ('internet_gateways', 'InternetGateways'),\n\
+             ('nat_gateways', 'NatGateways'), ('addresses', 'Addresses'), ('security_groups', 'SecurityGroups'), ('network_acls', 'NetworkAcls'),\n\
+             ('launch_templates', 'LaunchTemplates'), ('key_pairs', 'KeyPairs'), ('volumes', 'Volumes')]:\n    \
+             found += [str(one) for one in getattr(ec2, 'describe_' + call)(Filters=mine)[key] if one.get('State') != 'deleted']\n\
+         for reservation in ec2.describe_instances(Filters=mine)['Reservations']:\n    \
+             found += [one['InstanceId'] for one in reservation['Instances'] if one['State']['Name'] != 'terminated']\n\
          found += [one['RoleName'] for one in iam.list_roles()['Roles'] if '{generation}' in one['RoleName']]\n\
          found += [one['PolicyName'] for one in iam.list_policies(Scope='Local')['Policies'] if '{generation}' in one['PolicyName']]\n\
          found += [one['Name'] for one in s3.list_buckets()['Buckets'] if '{generation}' in one['Name']]\n\

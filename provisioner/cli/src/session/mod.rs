@@ -205,8 +205,9 @@ impl Session {
                     }
                 });
         let mut inventory = Inventory::default();
-        for seen in futures::future::try_join_all(asked).await? {
-            inventory.merge(seen);
+        // All are heard, so that which failure is told does not depend on who was faster.
+        for seen in futures::future::join_all(asked).await {
+            inventory.merge(seen?);
         }
         let targets = self.seeds(&inventory)?;
         for target in &targets {
@@ -247,8 +248,8 @@ impl Session {
                 .await
                 .map_err(|error| hints::of_provider(name, &error))
         });
-        for identity in futures::future::try_join_all(asked).await? {
-            let mut places = identity.places;
+        for identity in futures::future::join_all(asked).await {
+            let mut places = identity?.places;
             // A cluster is expected by the name of its context; its address may differ from machine to machine.
             if let Some(context) = places.remove("context") {
                 places.insert("cluster".to_owned(), context);

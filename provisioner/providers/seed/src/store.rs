@@ -111,7 +111,9 @@ impl Store for Bucket {
             .delete_object()
             .bucket(self.store.bucket())
             .key(key)
-            .set_version_id(version.map(str::to_owned));
+            .set_version_id(version.map(str::to_owned))
+            // Only ever asked of an object of ours: one that failed its read-back, or one of a generation that is destroyed on purpose.
+            .bypass_governance_retention(true);
         call.send()
             .await
             .map(drop)
