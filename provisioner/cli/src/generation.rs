@@ -17,7 +17,7 @@ pub struct Found {
     pub objects: usize,
 }
 
-/// Every generation that left a mark anywhere, oldest first. Ids begin with their day, so their order is that of time.
+/// Every generation that left a mark anywhere, oldest first. Ids are made of the time, so their order is that of time.
 pub fn all(inventory: &Inventory) -> Vec<Found> {
     let mut found: BTreeMap<&Generation, Found> = BTreeMap::new();
     for object in &inventory.objects {
@@ -71,13 +71,14 @@ pub fn choose(
     }
 }
 
-/// A new id: the UTC day and four random hex digits.
+/// Parts of a day that ids tell apart.
+const PARTS: i64 = 0x1_0000;
+
+/// A new id: the UTC day and, in four hex digits, how much of it is over, so that ids sort by time.
 pub fn fresh(now: jiff::Timestamp) -> Result<Generation, Failure> {
-    let mut random = [0_u8; 2];
-    getrandom::fill(&mut random)
-        .map_err(|error| Failure::of("the system gives no random bytes", &error))?;
     let day = now.strftime("%Y%m%d").to_string();
-    format!("{day}-{}", hex::encode(random))
+    let part = now.as_second().rem_euclid(86_400) * PARTS / 86_400;
+    format!("{day}-{part:04x}")
         .parse()
         .map_err(|error| Failure::of("no generation id could be made", &error))
 }
@@ -135,11 +136,11 @@ mod tests {
     }
 
     #[test]
-    fn a_fresh_id_begins_with_its_day() {
-        let id = fresh("2026-11-24T01:02:03Z".parse().unwrap()).unwrap();
-        assert!(
-            id.as_str().starts_with("20261124-") && id.as_str().len() == 13,
-            "{id}"
-        );
+    fn ids_sort_by_time() {
+        let at = |time: &str| fresh(time.parse().unwrap()).unwrap();
+        assert_eq!(at("2026-11-24T00:00:00Z").as_str(), "20261124-0000");
+        assert_eq!(at("2026-11-24T23:59:59Z").as_str(), "20261124-ffff");
+        assert!(at("2026-11-24T09:00:00Z") < at("2026-11-24T10:00:00Z"));
+        assert!(at("2026-11-24T23:59:59Z") < at("2026-11-25T00:00:00Z"));
     }
 }

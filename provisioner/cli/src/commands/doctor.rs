@@ -11,7 +11,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::prepare::{self, Which};
 use crate::printer::{Format, Printer};
-use crate::session::Session;
+use crate::session::{self, Session};
 use crate::{generation, hints, paths};
 
 /// Clocks further apart than this break signatures and leases, seconds.
@@ -116,8 +116,7 @@ fn who(name: &str, identity: &Identity, session: &Session, began: Instant) -> Lo
     if !identity.principal.is_empty() {
         detail.push(format!("as {}", identity.principal));
     }
-    for (place, found) in &identity.places {
-        let key = if place == "context" { "cluster" } else { place };
+    for (key, found) in &session::places(identity.places.clone()) {
         detail.push(format!("{key} {found}"));
         if let Some(wanted) = expected.get(key).filter(|wanted| *wanted != found) {
             hints.push(format!(

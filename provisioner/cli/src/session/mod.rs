@@ -249,12 +249,7 @@ impl Session {
                 .map_err(|error| hints::of_provider(name, &error))
         });
         for identity in futures::future::join_all(asked).await {
-            let mut places = identity?.places;
-            // A cluster is expected by the name of its context; its address may differ from machine to machine.
-            if let Some(context) = places.remove("context") {
-                places.insert("cluster".to_owned(), context);
-            }
-            for (place, found) in places {
+            for (place, found) in places(identity?.places) {
                 actual.entry(place).or_insert(found);
             }
         }
@@ -326,6 +321,15 @@ pub async fn blueprint(root: &Path, name: &str, printer: &Printer) -> Result<Blu
         environment,
         resolved,
     })
+}
+
+/// Places by the keys that environments expect them under.
+pub fn places(mut found: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    // A cluster is expected by the name of its context; its address may differ from machine to machine.
+    if let Some(context) = found.remove("context") {
+        found.insert("cluster".to_owned(), context);
+    }
+    found
 }
 
 /// How AWS or a store is reached from the environment's place.

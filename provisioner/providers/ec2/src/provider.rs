@@ -100,15 +100,24 @@ impl Ec2 {
         request: &Ensure<'_>,
     ) -> Result<(Option<Seen>, String), Error> {
         let step = request.step;
-        let filters = vec![
-            marks::tag_filter(tags::ENVIRONMENT, &request.scope.environment),
-            marks::tag_filter(tags::GENERATION, request.scope.generation.as_str()),
-            marks::tag_filter(tags::ADDRESS, step.address.to_string()),
+        let ours = [
+            (tags::ENVIRONMENT, request.scope.environment.clone()),
+            (tags::GENERATION, request.scope.generation.to_string()),
+            (tags::ADDRESS, step.address.to_string()),
         ];
+        let filters = ours
+            .iter()
+            .map(|(tag, value)| marks::tag_filter(tag, value))
+            .collect();
         let (gone, mut live): (Vec<Seen>, Vec<Seen>) = family
             .list(&self.client, filters)
             .await?
             .into_iter()
+            // What is ours is not decided by whether a server heeds a filter.
+            .filter(|seen| {
+                ours.iter()
+                    .all(|(tag, value)| seen.tags.get(*tag) == Some(value))
+            })
             .partition(|seen| seen.gone);
         let what = || format!("{} {}", action(step.action), step.address);
         let found = match step.action {
@@ -352,7 +361,9 @@ impl Provider for Ec2 {
             // An object tagged for this environment under another kind's address is not what its tags say.
             objects.extend(
                 list.into_iter()
-                    .filter(|seen| !seen.gone)
+                    .filter(|seen| {
+                        !seen.gone && seen.tags.get(tags::ENVIRONMENT) == Some(&scope.environment)
+                    })
                     .filter_map(observed)
                     .filter(|object| object.address.qualified_kind() == family.kind()),
             );
