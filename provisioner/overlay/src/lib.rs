@@ -4,6 +4,7 @@
 //! a [`FileTree`], runs nothing and talks to nobody: remote resources, charts, and plugins that are programs or
 //! containers are refused by name. Work grows with the number of objects, not with its square.
 
+mod budget;
 mod config;
 mod crds;
 mod decode;
@@ -145,6 +146,10 @@ impl Rendered {
 /// When a file is missing, is no YAML, says something that does not fit, leads out of where it may lead, asks for
 /// something that is refused, or is larger than the limits.
 pub fn render(tree: &dyn FileTree, root: &str, options: &Options) -> Result<Rendered, Error> {
+    budget::within(|| render_within(tree, root, options))
+}
+
+fn render_within(tree: &dyn FileTree, root: &str, options: &Options) -> Result<Rendered, Error> {
     let session = Session::new();
     let loader = Loader::new(tree, root, options)?;
     let mut target = Target::load(loader.clone(), &session)?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::config::FieldSpec;
 use crate::decode::{At, Decode, Mode};
 use crate::document;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, excerpt};
 use crate::generate::{self, Kind};
 use crate::kustomization::{GeneratorArgs, Image, PatchArgs, Replacement, Replica, Selector};
 use crate::loader::Loader;
@@ -165,8 +165,10 @@ pub(crate) fn json_patch(
                 .map_err(|_| Error::invalid(format!("'{path}' is not UTF-8")))?
         }
     };
-    let patch =
-        JsonPatch::parse(&text).map_err(|e| e.in_file(path).context(format!("decoding {text}")))?;
+    let patch = JsonPatch::parse(&text).map_err(|e| {
+        e.in_file(path)
+            .context(format!("decoding {}", excerpt(&text)))
+    })?;
     if patch.is_empty() {
         return Err(Error::invalid(format!(
             "patch appears to be empty; file={path}, JsonOp={text}"

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::config::TransformerConfig;
 use crate::document;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, excerpt};
 use crate::generate::{self, Kind};
 use crate::kustomization::{
     COMPONENT, FILE_NAMES, GeneratorOptions, Kustomization, Patch as PatchEntry,
@@ -583,7 +583,10 @@ impl Steps<'_, '_, '_> {
             crate::yaml::emit::document(&Value::Map(shown()), &mut text);
             wrap(
                 e,
-                &format!("trouble configuring builtin {name} with config: `\n{text}`"),
+                &format!(
+                    "trouble configuring builtin {name} with config: `\n{}`",
+                    excerpt(&text)
+                ),
             )
         })?;
         self.add(name, step);

@@ -1,5 +1,6 @@
 //! Finding, and where asked making, the fields that a field specification names.
 
+use crate::budget;
 use crate::config::FieldSpec;
 use crate::error::{Error, Result};
 use crate::id::split_api_version;
@@ -116,6 +117,7 @@ impl PreparedSpec {
         create: &Create,
         set: &mut dyn FnMut(&mut Node) -> Result<()>,
     ) -> Result<()> {
+        budget::path(self.parts.len())?;
         let walk = Walk {
             create: if self.spec.create {
                 create
@@ -223,6 +225,7 @@ pub(crate) fn set_scalar(node: &mut Node, text: &str, tag: Tag) -> Result<()> {
     if !node.is_null() && !node.is_scalar() {
         return Err(wrong_kind(node, "ScalarNode"));
     }
+    budget::text(text.len())?;
     node.set_scalar(Node::tagged_scalar(text, tag));
     Ok(())
 }
@@ -232,6 +235,7 @@ pub(crate) fn set_entry(node: &mut Node, key: &str, text: &str, tag: Tag) -> Res
     if !node.is_null() && !node.is_map() {
         return Err(wrong_kind(node, "MappingNode"));
     }
+    budget::text(key.len() + text.len())?;
     node.set(key, Some(Node::tagged_scalar(text, tag)));
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::json_patch::JsonPatch;
 use super::merge::merge;
 use crate::document::resources;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, excerpt};
 use crate::kustomization::{PatchArgs, Selector};
 use crate::loader::Loader;
 use crate::resmap::{AnyIdIndex, ResMap};
@@ -132,10 +132,10 @@ impl Patch {
     }
 }
 
-/// As Go's `%q` shows a text.
+/// As Go's `%q` shows a text; one that is very long is cut.
 fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
-    for c in text.chars() {
+    for c in excerpt(text).chars() {
         match c {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),

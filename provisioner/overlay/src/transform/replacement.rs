@@ -1,6 +1,7 @@
 //! Replacements: values copied from fields of one object to fields of others.
 
 use super::path::{self, Create};
+use crate::budget;
 use crate::error::{Error, Result};
 use crate::id::ResId;
 use crate::json;
@@ -95,7 +96,9 @@ fn source_value(map: &ResMap, source: &ReplacementSource, schema: &Schema) -> Re
     } else {
         &source.field_path
     };
-    let found = path::lookup(&resource.node, &path::split(field_path))
+    let parts = path::split(field_path);
+    budget::path(parts.len())?;
+    let found = path::lookup(&resource.node, &parts)
         .map_err(|e| e.context("error looking up replacement source"))?;
     let Some(node) = found.filter(|node| !node.is_empty()) else {
         return Err(Error::invalid(format!(
@@ -170,6 +173,7 @@ fn set(node: &mut Node, value: &Node, field: &str, options: Option<&FieldOptions
         Create::Nothing
     };
     let parts = path::split(field);
+    budget::path(parts.len())?;
     if set_in_text(node, value, &parts, create) {
         return Ok(());
     }
@@ -183,7 +187,7 @@ fn set(node: &mut Node, value: &Node, field: &str, options: Option<&FieldOptions
     };
     let mut bad = None;
     let count = path::visit(node, &parts, create, &mut |found| {
-        if let Err(e) = set_field(found, value, options) {
+        if let Err(e) = set_field(found, value, options, parts.len()) {
             bad.get_or_insert(e);
         }
         Ok(())
@@ -196,7 +200,13 @@ fn set(node: &mut Node, value: &Node, field: &str, options: Option<&FieldOptions
     }
 }
 
-fn set_field(field: &mut Node, value: &Node, options: Option<&FieldOptions>) -> Result<()> {
+fn set_field(
+    field: &mut Node,
+    value: &Node,
+    options: Option<&FieldOptions>,
+    depth: usize,
+) -> Result<()> {
+    budget::tree(value, depth)?;
     let mut value = value.clone();
     if let Some(options) = options.filter(|o| !o.delimiter.is_empty()) {
         if !field.is_scalar() {
@@ -204,6 +214,7 @@ fn set_field(field: &mut Node, value: &Node, options: Option<&FieldOptions>) -> 
                 "delimiter option can only be used with scalar nodes",
             ));
         }
+        budget::text(field.text().len())?;
         let text = value.value_text().to_owned();
         let mut parts: Vec<&str> = field.text().split(&options.delimiter).collect();
         match usize::try_from(options.index) {
@@ -244,6 +255,7 @@ fn set_in_text(node: &mut Node, value: &Node, parts: &[String], create: Create) 
             return false;
         };
         let changed = path::visit(&mut document, inner, create, &mut |found| {
+            budget::tree(value, parts.len())?;
             if found.is_scalar() {
                 found.data = crate::yaml::Data::Scalar(value.text().to_owned());
             } else {
@@ -254,7 +266,8 @@ fn set_in_text(node: &mut Node, value: &Node, parts: &[String], create: Create) 
         if !matches!(changed, Ok(count) if count > 0) {
             return false;
         }
-        let Some(written) = write(&document, &text) else {
+        let written = write(&document, &text).filter(|w| budget::text(w.len()).is_ok());
+        let Some(written) = written else {
             return false;
         };
         let outcome = path::visit(node, outer, Create::Nothing, &mut |found| {

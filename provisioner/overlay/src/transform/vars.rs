@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::fieldspec::{Create, PreparedSpec};
 use super::path;
+use crate::budget;
 use crate::config::FieldSpec;
 use crate::error::{Error, Result};
 use crate::id::ResId;
@@ -116,7 +117,9 @@ fn value_of(var: &Var, map: &ResMap) -> Result<Value> {
 }
 
 fn field_value(resource: &Resource, field_path: &str) -> Result<Option<Value>> {
-    let Some(node) = path::lookup(&resource.node, &with_indices(path::split(field_path)))? else {
+    let parts = with_indices(path::split(field_path));
+    budget::path(parts.len())?;
+    let Some(node) = path::lookup(&resource.node, &parts)? else {
         return Ok(None);
     };
     if !node.is_scalar() {
@@ -166,7 +169,7 @@ fn set(field: &mut Node, values: &Values<'_>, used: &mut BTreeSet<String>) -> Re
     match &mut field.data {
         Data::Scalar(_) => {
             if field.is_string() {
-                expand(field, values, used);
+                expand(field, values, used)?;
             }
             Ok(())
         }
@@ -180,7 +183,7 @@ fn set(field: &mut Node, values: &Values<'_>, used: &mut BTreeSet<String>) -> Re
                     )));
                 }
                 if entry.value.is_string() {
-                    expand(&mut entry.value, values, used);
+                    expand(&mut entry.value, values, used)?;
                 }
             }
             Ok(())
@@ -189,26 +192,26 @@ fn set(field: &mut Node, values: &Values<'_>, used: &mut BTreeSet<String>) -> Re
             if !item.is_string() {
                 return Err(Error::invalid("invalid value type expect a string"));
             }
-            expand(item, values, used);
-            Ok(())
+            expand(item, values, used)
         }),
     }
 }
 
-fn expand(node: &mut Node, values: &Values<'_>, used: &mut BTreeSet<String>) {
-    let expanded = replace(node.text(), values, used);
+fn expand(node: &mut Node, values: &Values<'_>, used: &mut BTreeSet<String>) -> Result<()> {
+    let expanded = replace(node.text(), values, used)?;
     let (text, tag) = match expanded {
         Value::String(text) => (text, Tag::Str),
         Value::Bool(v) => (v.to_string(), Tag::Bool),
         Value::Float(v) => (plain_float(v), Tag::Float),
         Value::Int(v) => (v.to_string(), Tag::Int),
         Value::Uint(v) => (v.to_string(), Tag::Int),
-        _ => return,
+        _ => return Ok(()),
     };
     node.data = Data::Scalar(text);
     node.tag = tag;
     node.tagged = false;
     node.style = Style::Plain;
+    Ok(())
 }
 
 fn plain_float(v: f64) -> String {
@@ -216,7 +219,7 @@ fn plain_float(v: f64) -> String {
 }
 
 /// The text with its variables replaced; one that is nothing but a variable takes the value's type.
-fn replace(text: &str, values: &Values<'_>, used: &mut BTreeSet<String>) -> Value {
+fn replace(text: &str, values: &Values<'_>, used: &mut BTreeSet<String>) -> Result<Value> {
     let mut out = String::new();
     let mut rest = text;
     while let Some(at) = rest.find('$').filter(|at| at + 1 < rest.len()) {
@@ -249,9 +252,11 @@ fn replace(text: &str, values: &Values<'_>, used: &mut BTreeSet<String>) -> Valu
         if let Some(value) = value {
             used.insert(name.to_owned());
             if text.len() == name.len() + 3 {
-                return value.clone();
+                return Ok(value.clone());
             }
-            out.push_str(&as_text(value));
+            let value = as_text(value);
+            budget::text(value.len())?;
+            out.push_str(&value);
         } else {
             out.push_str("$(");
             out.push_str(name);
@@ -259,7 +264,7 @@ fn replace(text: &str, values: &Values<'_>, used: &mut BTreeSet<String>) -> Valu
         }
     }
     out.push_str(rest);
-    Value::String(out)
+    Ok(Value::String(out))
 }
 
 fn as_text(value: &Value) -> String {

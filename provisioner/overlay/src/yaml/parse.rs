@@ -20,7 +20,7 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             depth: 200,
-            nodes: 4_000_000,
+            nodes: 500_000,
         }
     }
 }
@@ -171,6 +171,10 @@ fn read(
 ) -> Result<Vec<Node>, Syntax> {
     let fault = |f| Syntax::from_fault(f, dialect);
     let text = check_characters(text).map_err(fault)?;
+    let limits = Limits {
+        nodes: limits.nodes.min(crate::budget::nodes_left()),
+        ..limits
+    };
     let mut parser = Parser {
         scanner: Scanner::new(text, limits.depth),
         dialect,
@@ -191,6 +195,7 @@ fn read(
             break;
         }
     }
+    crate::budget::read(parser.nodes);
     Ok(out)
 }
 
