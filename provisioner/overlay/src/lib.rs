@@ -20,6 +20,7 @@ mod resmap;
 mod resource;
 mod schema;
 mod selector;
+mod shared;
 mod step;
 mod target;
 mod transform;
@@ -146,6 +147,7 @@ impl Rendered {
 /// When a file is missing, is no YAML, says something that does not fit, leads out of where it may lead, asks for
 /// something that is refused, or is larger than the limits.
 pub fn render(tree: &dyn FileTree, root: &str, options: &Options) -> Result<Rendered, Error> {
+    shared::forget();
     budget::within(|| render_within(tree, root, options))
 }
 

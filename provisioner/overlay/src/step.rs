@@ -12,6 +12,7 @@ use crate::loader::Loader;
 use crate::resmap::ResMap;
 use crate::resource::Resource;
 use crate::schema::Schema;
+use crate::shared;
 use crate::transform::json_patch::JsonPatch;
 use crate::transform::namespace::{Namespace, Subjects};
 use crate::transform::patch::{self, Patch};
@@ -62,6 +63,12 @@ pub(crate) enum Step {
 
 impl Step {
     pub(crate) fn apply(&self, map: &mut ResMap, schema: &Schema) -> Result<()> {
+        self.run(map, schema)?;
+        shared::settle(map);
+        Ok(())
+    }
+
+    fn run(&self, map: &mut ResMap, schema: &Schema) -> Result<()> {
         match self {
             Step::StrategicPatches(patches) => patch::apply_legacy(map, patches, schema),
             Step::Patch(patch) => patch.apply(map, schema),

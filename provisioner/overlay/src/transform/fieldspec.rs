@@ -231,12 +231,22 @@ pub(crate) fn set_scalar(node: &mut Node, text: &str, tag: Tag) -> Result<()> {
 }
 
 /// Sets a string in a mapping.
-pub(crate) fn set_entry(node: &mut Node, key: &str, text: &str, tag: Tag) -> Result<()> {
+pub(crate) fn set_entry(
+    node: &mut Node,
+    key: &str,
+    text: &str,
+    tag: Tag,
+    group: u32,
+) -> Result<()> {
     if !node.is_null() && !node.is_map() {
         return Err(wrong_kind(node, "MappingNode"));
     }
     budget::text(key.len() + text.len())?;
-    node.set(key, Some(Node::tagged_scalar(text, tag)));
+    let value = Node {
+        group,
+        ..Node::tagged_scalar(text, tag)
+    };
+    node.set(key, Some(value));
     Ok(())
 }
 

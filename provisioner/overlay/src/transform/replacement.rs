@@ -10,6 +10,7 @@ use crate::resmap::ResMap;
 use crate::resource::Resource;
 use crate::schema::Schema;
 use crate::selector::SelectorMatcher;
+use crate::shared;
 use crate::yaml::{Dialect, Limits, Node, first_document, print};
 
 /// Applies replacements in order.
@@ -227,7 +228,9 @@ fn set_field(
     if field.is_scalar() {
         // The type stays that of the target: a number's text in a string field is a string.
         field.data = crate::yaml::Data::Scalar(value.text().to_owned());
+        shared::changed(field);
     } else {
+        shared::detach(&mut value);
         *field = value;
     }
     Ok(())

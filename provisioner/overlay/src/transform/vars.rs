@@ -12,6 +12,7 @@ use crate::kustomization::Var;
 use crate::resmap::ResMap;
 use crate::resource::Resource;
 use crate::schema::Schema;
+use crate::shared;
 use crate::value::Value;
 use crate::yaml::node::Data;
 use crate::yaml::{Node, Style, Tag};
@@ -84,6 +85,7 @@ impl VarSet {
                 })
             })
         })?;
+        shared::settle(map);
         Ok(values
             .keys()
             .filter(|name| !used.contains(**name))
@@ -211,6 +213,7 @@ fn expand(node: &mut Node, values: &Values<'_>, used: &mut BTreeSet<String>) -> 
     node.tag = tag;
     node.tagged = false;
     node.style = Style::Plain;
+    shared::changed(node);
     Ok(())
 }
 

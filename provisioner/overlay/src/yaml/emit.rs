@@ -467,6 +467,11 @@ fn is_base60(text: &str) -> bool {
         && fraction.bytes().all(|b| b.is_ascii_digit() || b == b'_')
 }
 
+/// Whether a text can be written as a block.
+pub(crate) fn can_be_block(text: &str) -> bool {
+    Shape::of(text).block
+}
+
 /// Which styles can carry a text.
 struct Shape {
     plain: bool,

@@ -493,6 +493,7 @@ impl Parser<'_> {
             tagged,
             keep: false,
             line: 0,
+            group: 0,
         }
     }
 
