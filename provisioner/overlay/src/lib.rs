@@ -174,7 +174,11 @@ fn render_within(tree: &dyn FileTree, root: &str, options: &Options) -> Result<R
         wants("originAnnotations"),
         wants("transformerAnnotations"),
     );
-    let objects = map.items().iter().map(object).collect::<Result<_, _>>()?;
+    let objects = map
+        .into_items()
+        .into_iter()
+        .map(object)
+        .collect::<Result<_, _>>()?;
     Ok(Rendered {
         objects,
         inputs: loader.inputs(),
@@ -195,11 +199,13 @@ fn clean(map: &mut ResMap, keep_origin: bool, keep_transformations: bool) {
     }
 }
 
-fn object(resource: &resource::Resource) -> Result<Object, Error> {
+fn object(mut resource: resource::Resource) -> Result<Object, Error> {
     let id = resource.current_id();
-    let value = value::of_resource(&resource.node).map_err(|e| Error::from(e).context(&id))?;
+    let api_version = resource.api_version().to_owned();
+    let value =
+        value::from_resource(&mut resource.node).map_err(|e| Error::from(e).context(&id))?;
     Ok(Object {
-        api_version: resource.api_version().to_owned(),
+        api_version,
         kind: id.gvk.kind,
         name: id.name,
         namespace: Some(id.namespace).filter(|n| !n.is_empty()),

@@ -100,6 +100,9 @@ impl SelectorMatcher {
 
     /// By the identity as it was read or as it is now; the kind must be that of now.
     pub(crate) fn matches_resource(&self, resource: &Resource, schema: &Schema) -> bool {
+        if !self.kind.matches(resource.kind()) {
+            return false;
+        }
         let current = resource.current_id();
         if !self.matches_gvk(&current.gvk) {
             return false;

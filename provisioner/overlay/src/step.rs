@@ -48,8 +48,8 @@ pub(crate) enum Step {
         replica: Replica,
         specs: Vec<FieldSpec>,
     },
-    Image {
-        image: Image,
+    Images {
+        images: Vec<Image>,
         specs: Vec<FieldSpec>,
     },
     Replacements(Vec<Replacement>),
@@ -93,7 +93,7 @@ impl Step {
                 Ok(())
             }
             Step::Replicas { replica, specs } => replicas::apply(map, replica, specs),
-            Step::Image { image, specs } => image::apply(map, image, specs),
+            Step::Images { images, specs } => image::apply(map, images, specs),
             Step::Replacements(list) => replacement::apply(map, list, schema),
             Step::ValueAdd { value, targets } => value_add::apply(map, value, targets, schema),
             Step::Hash => hash::apply(map, schema),
@@ -329,8 +329,8 @@ fn entries(config: &Config<'_>, field: &str) -> Result<Step> {
 }
 
 fn image_step(config: &Config<'_>) -> Result<Step> {
-    Ok(Step::Image {
-        image: config.get("imageTag")?,
+    Ok(Step::Images {
+        images: vec![config.get("imageTag")?],
         specs: config.get("fieldSpecs")?,
     })
 }

@@ -516,11 +516,17 @@ impl<'t, 's> Target<'t, 's> {
                 },
             );
         }
-        for image in &k.images {
+        // Each is a transformation of its own where transformations are recorded.
+        let together = if self.origin.is_some() {
+            1
+        } else {
+            k.images.len().max(1)
+        };
+        for images in k.images.chunks(together) {
             steps.add(
                 "ImageTagTransformer",
-                Step::Image {
-                    image: image.clone(),
+                Step::Images {
+                    images: images.to_vec(),
                     specs: config.images.clone(),
                 },
             );

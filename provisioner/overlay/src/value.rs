@@ -116,6 +116,62 @@ pub(crate) fn of_resource(node: &Node) -> Result<Value, NoValue> {
     convert(node, Dialect::Current, true, false)
 }
 
+/// As [`of_resource`], of a tree that is not needed any more.
+pub(crate) fn from_resource(node: &mut Node) -> Result<Value, NoValue> {
+    extract(node, true, false)
+}
+
+fn extract(node: &mut Node, top: bool, flow: bool) -> Result<Value, NoValue> {
+    let flow = flow || node.style == Style::Flow;
+    match &mut node.data {
+        Data::Scalar(_) => match text_of(node) {
+            Some(text) => Ok(Value::String(text)),
+            None => convert(node, Dialect::Current, top, flow),
+        },
+        Data::Seq(items) => Ok(Value::List(
+            items
+                .iter_mut()
+                .map(|n| extract(n, false, flow))
+                .collect::<Result<_, _>>()?,
+        )),
+        Data::Map(entries) => {
+            let mut out: Vec<(String, Value)> = Vec::with_capacity(entries.len());
+            let mut seen = Seen::new(entries.len());
+            for at in 0..entries.len() {
+                let entry = &mut entries[at];
+                let key = match text_of(&mut entry.key) {
+                    Some(text) => text,
+                    None => key_text(&entry.key, Dialect::Current, top)?,
+                };
+                let value = extract(&mut entry.value, false, flow)?;
+                if let Some(earlier) = seen.insert(&key, &out) {
+                    return Err(repeated(&key, entries, at, earlier));
+                }
+                out.push((key, value));
+            }
+            Ok(Value::Map(out))
+        }
+    }
+}
+
+/// Takes the text of a scalar that is nothing but a string.
+fn text_of(node: &mut Node) -> Option<String> {
+    let plain = node.tag == Tag::Str && !node.tagged && node.style != Style::Folded;
+    match &mut node.data {
+        Data::Scalar(text) if plain => Some(std::mem::take(text)),
+        _ => None,
+    }
+}
+
+fn repeated(key: &str, entries: &[crate::yaml::Entry], at: usize, earlier: usize) -> NoValue {
+    let line = |at: usize| entries.get(at).map_or(0, |e| e.key.line);
+    NoValue(format!(
+        "yaml: unmarshal errors:\n  line {}: mapping key \"{key}\" already defined at line {}",
+        line(at),
+        line(earlier),
+    ))
+}
+
 /// The value of one of the tool's own documents.
 pub(crate) fn of_document(node: &Node) -> Result<Value, NoValue> {
     convert(node, Dialect::Legacy, true, false)
@@ -142,16 +198,12 @@ fn convert(node: &Node, dialect: Dialect, top: bool, flow: bool) -> Result<Value
         Data::Map(entries) => {
             let mut out: Vec<(String, Value)> = Vec::with_capacity(entries.len());
             let mut seen = Seen::new(entries.len());
-            for entry in entries {
+            for (place, entry) in entries.iter().enumerate() {
                 let key = key_text(&entry.key, dialect, top)?;
                 let value = convert(&entry.value, dialect, false, flow)?;
                 if let Some(at) = seen.insert(&key, &out) {
                     if dialect == Dialect::Current {
-                        return Err(NoValue(format!(
-                            "yaml: unmarshal errors:\n  line {}: mapping key \"{key}\" already defined at line {}",
-                            entry.key.line,
-                            entries.get(at).map_or(0, |e| e.key.line),
-                        )));
+                        return Err(repeated(&key, entries, place, at));
                     }
                     out[at].1 = value;
                 } else {

@@ -168,7 +168,11 @@ impl<'s> Merge<'s> {
             }
         }
         for at in removed.into_iter().rev() {
-            entries.remove(at);
+            // Of a key said twice only the first is looked at.
+            let key = entries[at].key.text();
+            if !entries[..at].iter().any(|e| e.key.text() == key) {
+                entries.remove(at);
+            }
         }
         Ok(())
     }

@@ -24,13 +24,13 @@ pub(crate) fn apply(map: &mut ResMap, replacements: &[Replacement], schema: &Sch
                 "replacements must specify a source and at least one target",
             ));
         };
-        let value = match (&replacement.source, &replacement.source_value) {
+        let mut value = match (&replacement.source, &replacement.source_value) {
             (Some(_), Some(_)) => {
                 return Err(Error::invalid(
                     "value and resource selectors are mutually exclusive",
                 ));
             }
-            (None, Some(text)) => Node::scalar(text),
+            (None, Some(text)) => Source::fixed(Node::scalar(text)),
             (Some(source), None) => source_value(map, source, schema)?,
             (None, None) => {
                 return Err(Error::invalid(
@@ -39,11 +39,44 @@ pub(crate) fn apply(map: &mut ResMap, replacements: &[Replacement], schema: &Sch
             }
         };
         for target in targets {
-            copy_to(map, &value, target)?;
+            copy_to(map, &mut value, target)?;
         }
     }
     map.drop_empty();
     Ok(())
+}
+
+/// What is copied. A whole field is what it is at the time of copying, for a replacement may change its own source.
+struct Source {
+    value: Node,
+    /// The place of the object and the path of the field.
+    field: Option<(usize, Vec<String>)>,
+    changed: bool,
+}
+
+impl Source {
+    fn fixed(value: Node) -> Source {
+        Source {
+            value,
+            field: None,
+            changed: false,
+        }
+    }
+
+    fn is_in(&self, at: usize) -> bool {
+        self.field.as_ref().is_some_and(|(place, _)| *place == at)
+    }
+
+    /// Looks at the field again, if it may have changed.
+    fn refresh(&mut self, items: &[Resource]) {
+        if let Some((at, parts)) = self.field.as_ref().filter(|_| self.changed)
+            && let Some(resource) = items.get(*at)
+            && let Ok(Some(node)) = path::lookup(&resource.node, parts)
+        {
+            self.value = node.clone();
+            self.changed = false;
+        }
+    }
 }
 
 fn ids(resource: &Resource) -> Vec<ResId> {
@@ -71,13 +104,13 @@ fn shown(source: &ReplacementSource) -> String {
     out
 }
 
-fn source_value(map: &ResMap, source: &ReplacementSource, schema: &Schema) -> Result<Node> {
-    let mut matching = map.items().iter().filter(|r| {
+fn source_value(map: &ResMap, source: &ReplacementSource, schema: &Schema) -> Result<Source> {
+    let mut matching = map.items().iter().enumerate().filter(|(_, r)| {
         ids(r)
             .iter()
             .any(|id| id.is_selected_by(&source.id, schema))
     });
-    let resource = match (matching.next(), matching.next()) {
+    let (at, resource) = match (matching.next(), matching.next()) {
         (Some(one), None) => one,
         (Some(_), Some(_)) => {
             return Err(Error::invalid(format!(
@@ -125,11 +158,16 @@ fn source_value(map: &ResMap, source: &ReplacementSource, schema: &Schema) -> Re
             )));
         };
         value.data = crate::yaml::Data::Scalar(part.to_owned());
+        return Ok(Source::fixed(value));
     }
-    Ok(value)
+    Ok(Source {
+        value,
+        field: Some((at, parts)),
+        changed: false,
+    })
 }
 
-fn copy_to(map: &mut ResMap, value: &Node, target: &ReplacementTarget) -> Result<()> {
+fn copy_to(map: &mut ResMap, source: &mut Source, target: &ReplacementTarget) -> Result<()> {
     let Some(select) = &target.select else {
         return Err(Error::invalid("target must specify resources to select"));
     };
@@ -147,7 +185,9 @@ fn copy_to(map: &mut ResMap, value: &Node, target: &ReplacementTarget) -> Result
     } else {
         &target.field_paths
     };
-    for resource in map.items_mut() {
+    let items = map.items_mut();
+    for at in 0..items.len() {
+        let resource = &items[at];
         let ids = ids(resource);
         if !select.matches_metadata(resource)
             || reject
@@ -161,10 +201,35 @@ fn copy_to(map: &mut ResMap, value: &Node, target: &ReplacementTarget) -> Result
             continue;
         }
         for field in paths {
-            set(&mut resource.node, value, field, target.options.as_ref())?;
+            if source.is_in(at) {
+                make_path(&mut items[at].node, source, field, target.options.as_ref());
+                source.changed = true;
+            }
+            source.refresh(items);
+            let node = &mut items[at].node;
+            set(node, &source.value, field, target.options.as_ref())?;
+            source.changed |= source.is_in(at);
         }
     }
     Ok(())
+}
+
+/// Makes the fields that the source's own object is to get, which can be fields of the source.
+fn make_path(node: &mut Node, source: &Source, field: &str, options: Option<&FieldOptions>) {
+    let parts = path::split(field);
+    if options.is_some_and(|o| o.create)
+        && budget::path(parts.len()).is_ok()
+        && !leads_into_text(node, &parts)
+    {
+        // What goes wrong here goes wrong again when the value is set.
+        let _ = path::visit(node, &parts, Create::like(&source.value), &mut |_| Ok(()));
+    }
+}
+
+fn leads_into_text(node: &Node, parts: &[String]) -> bool {
+    (1..parts.len()).any(|length| {
+        matches!(path::lookup(node, &parts[..length]), Ok(Some(scalar)) if scalar.is_scalar())
+    })
 }
 
 fn set(node: &mut Node, value: &Node, field: &str, options: Option<&FieldOptions>) -> Result<()> {

@@ -32,9 +32,9 @@ impl VarSet {
             };
             // The reference only knows kinds it has read from objects to be cluster-scoped.
             let found = if id.namespace.is_empty() {
-                map.positions(|other| id.same_but_namespace(other))
+                map.named(&id.name, |other| id.same_but_namespace(other))
             } else {
-                map.positions(|other| id.same(other, schema))
+                map.named(&id.name, |other| id.same(other, schema))
             };
             match found.as_slice() {
                 [] => {}

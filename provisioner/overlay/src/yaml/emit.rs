@@ -231,6 +231,13 @@ impl Emitter<'_> {
         if !self.whitespace {
             self.put(' ');
         }
+        if text.is_ascii() && !text.contains(' ') {
+            self.out.push_str(text);
+            self.column += text.len();
+            self.whitespace = false;
+            self.indention = false;
+            return;
+        }
         let mut spaces = false;
         let mut chars = text.chars().peekable();
         while let Some(c) = chars.next() {

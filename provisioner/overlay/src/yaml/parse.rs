@@ -351,17 +351,19 @@ impl Parser<'_> {
     fn node(&mut self, place: Place) -> Parse<Node> {
         let start = self.start()?;
         self.count(start)?;
-        if let TokenKind::Alias(name) = self.kind()?.clone() {
+        if let TokenKind::Alias(name) = self.kind()? {
+            let name = name.clone();
             self.scanner.skip();
             return self.alias(&name, start);
         }
         let mut anchor = None;
         let mut tag = None;
         loop {
-            match self.kind()?.clone() {
-                TokenKind::Anchor(name) if anchor.is_none() => anchor = Some(name),
+            match self.kind()? {
+                TokenKind::Anchor(name) if anchor.is_none() => anchor = Some(name.clone()),
                 TokenKind::Tag(handle, suffix) if tag.is_none() => {
-                    tag = Some((handle, suffix, self.start()?))
+                    let (handle, suffix) = (handle.clone(), suffix.clone());
+                    tag = Some((handle, suffix, self.start()?));
                 }
                 _ => break,
             }
