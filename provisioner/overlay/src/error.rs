@@ -142,4 +142,12 @@ impl From<crate::value::NoValue> for Error {
     }
 }
 
+/// How much of a text messages show, in bytes.
+const SHOWN: usize = 16 << 10;
+
+/// A text as messages show it: cut when it is very long.
+pub(crate) fn excerpt(text: &str) -> &str {
+    &text[..text.floor_char_boundary(SHOWN)]
+}
+
 pub(crate) type Result<T> = std::result::Result<T, Error>;

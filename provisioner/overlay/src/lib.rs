@@ -4,6 +4,7 @@
 //! a [`FileTree`], runs nothing and talks to nobody: remote resources, charts, and plugins that are programs or
 //! containers are refused by name. Work grows with the number of objects, not with its square.
 
+mod budget;
 mod config;
 mod crds;
 mod decode;
@@ -19,6 +20,7 @@ mod resmap;
 mod resource;
 mod schema;
 mod selector;
+mod shared;
 mod step;
 mod target;
 mod transform;
@@ -145,6 +147,11 @@ impl Rendered {
 /// When a file is missing, is no YAML, says something that does not fit, leads out of where it may lead, asks for
 /// something that is refused, or is larger than the limits.
 pub fn render(tree: &dyn FileTree, root: &str, options: &Options) -> Result<Rendered, Error> {
+    shared::forget();
+    budget::within(|| render_within(tree, root, options))
+}
+
+fn render_within(tree: &dyn FileTree, root: &str, options: &Options) -> Result<Rendered, Error> {
     let session = Session::new();
     let loader = Loader::new(tree, root, options)?;
     let mut target = Target::load(loader.clone(), &session)?;
@@ -167,7 +174,11 @@ pub fn render(tree: &dyn FileTree, root: &str, options: &Options) -> Result<Rend
         wants("originAnnotations"),
         wants("transformerAnnotations"),
     );
-    let objects = map.items().iter().map(object).collect::<Result<_, _>>()?;
+    let objects = map
+        .into_items()
+        .into_iter()
+        .map(object)
+        .collect::<Result<_, _>>()?;
     Ok(Rendered {
         objects,
         inputs: loader.inputs(),
@@ -188,11 +199,13 @@ fn clean(map: &mut ResMap, keep_origin: bool, keep_transformations: bool) {
     }
 }
 
-fn object(resource: &resource::Resource) -> Result<Object, Error> {
+fn object(mut resource: resource::Resource) -> Result<Object, Error> {
     let id = resource.current_id();
-    let value = value::of_resource(&resource.node).map_err(|e| Error::from(e).context(&id))?;
+    let api_version = resource.api_version().to_owned();
+    let value =
+        value::from_resource(&mut resource.node).map_err(|e| Error::from(e).context(&id))?;
     Ok(Object {
-        api_version: resource.api_version().to_owned(),
+        api_version,
         kind: id.gvk.kind,
         name: id.name,
         namespace: Some(id.namespace).filter(|n| !n.is_empty()),

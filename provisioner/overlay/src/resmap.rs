@@ -16,6 +16,8 @@ pub(crate) struct ResMap {
     items: Vec<Resource>,
     /// Identities of `items`, while nothing but adding happens.
     ids: Option<HashSet<ResId>>,
+    /// All identities were found to differ, and none has changed since.
+    distinct: bool,
 }
 
 impl ResMap {
@@ -26,7 +28,29 @@ impl ResMap {
     /// The objects, to change in any way.
     pub(crate) fn items_mut(&mut self) -> &mut Vec<Resource> {
         self.ids = None;
+        self.distinct = false;
         &mut self.items
+    }
+
+    /// One object, to change in anything but its identity.
+    pub(crate) fn item_mut(&mut self, at: usize) -> &mut Resource {
+        &mut self.items[at]
+    }
+
+    /// Demands that no two objects have the same identity.
+    pub(crate) fn check_distinct(&mut self, schema: &Schema) -> Result<()> {
+        if self.distinct {
+            return Ok(());
+        }
+        let mut seen = HashSet::with_capacity(self.items.len());
+        for resource in &self.items {
+            let id = resource.current_id();
+            if !seen.insert(id.key(schema)) {
+                return Err(registered(&id));
+            }
+        }
+        self.distinct = true;
+        Ok(())
     }
 
     pub(crate) fn into_items(self) -> Vec<Resource> {
@@ -41,9 +65,7 @@ impl ResMap {
             .get_or_insert_with(|| items.iter().map(|r| r.current_id().key(schema)).collect());
         let id = resource.current_id();
         if !ids.insert(id.key(schema)) {
-            return Err(Error::invalid(format!(
-                "may not add resource with an already registered id: {id}"
-            )));
+            return Err(registered(&id));
         }
         self.items.push(resource);
         Ok(())
@@ -62,7 +84,7 @@ impl ResMap {
     /// Adds a generated object, or lets it replace or merge with the one it is meant for.
     pub(crate) fn absorb(&mut self, mut resource: Resource, schema: &Schema) -> Result<()> {
         let id = resource.current_id();
-        let matches = self.positions(|other| id.same(other, schema));
+        let matches = self.named(&id.name, |other| id.same(other, schema));
         let behavior = resource.behavior();
         let shown = || {
             format!(
@@ -117,13 +139,15 @@ impl ResMap {
         }
     }
 
-    /// The places of objects that have or had an identity that `matches`.
-    pub(crate) fn positions(&self, matches: impl Fn(&ResId) -> bool) -> Vec<usize> {
+    /// The places of objects that have or had an identity of this name that `matches`.
+    pub(crate) fn named(&self, name: &str, matches: impl Fn(&ResId) -> bool) -> Vec<usize> {
         self.items
             .iter()
             .enumerate()
             .filter(|(_, r)| {
-                !r.is_empty() && (matches(&r.current_id()) || r.previous_ids().iter().any(&matches))
+                r.may_be_named(name)
+                    && !r.is_empty()
+                    && (matches(&r.current_id()) || r.previous_ids().iter().any(&matches))
             })
             .map(|(at, _)| at)
             .collect()
@@ -156,6 +180,12 @@ impl ResMap {
     }
 }
 
+fn registered(id: &ResId) -> Error {
+    Error::invalid(format!(
+        "may not add resource with an already registered id: {id}"
+    ))
+}
+
 /// Finds objects by any identity they have or had, without looking at all of them for each question.
 pub(crate) struct AnyIdIndex {
     places: HashMap<ResId, Vec<usize>>,
@@ -163,7 +193,7 @@ pub(crate) struct AnyIdIndex {
 
 impl AnyIdIndex {
     pub(crate) fn new(map: &ResMap, schema: &Schema) -> AnyIdIndex {
-        let mut places: HashMap<ResId, Vec<usize>> = HashMap::new();
+        let mut places: HashMap<ResId, Vec<usize>> = HashMap::with_capacity(map.items().len());
         for (at, resource) in map.items().iter().enumerate() {
             for id in resource
                 .previous_ids()
@@ -181,21 +211,32 @@ impl AnyIdIndex {
 
     /// The one object with this identity.
     pub(crate) fn unique(&self, map: &ResMap, id: &ResId, schema: &Schema) -> Result<usize> {
-        let found: Vec<usize> = self
+        let found = self
             .places
             .get(&id.key(schema))
             .into_iter()
             .flatten()
             .copied()
             .filter(|&at| map.items().get(at).is_some_and(|r| !r.is_empty()))
-            .collect();
-        let count = match found.as_slice() {
-            [at] => return Ok(*at),
-            [] => "no",
-            _ => "multiple",
-        };
-        Err(Error::invalid(format!(
-            "{count} matches for Id {id}; failed to find unique target for patch {id}"
-        )))
+            .collect::<Vec<_>>();
+        only(&found, id)
     }
+}
+
+impl ResMap {
+    /// The one object that has or had this identity, when that is asked but a few times.
+    pub(crate) fn unique(&self, id: &ResId, schema: &Schema) -> Result<usize> {
+        only(&self.named(&id.name, |other| id.same(other, schema)), id)
+    }
+}
+
+fn only(found: &[usize], id: &ResId) -> Result<usize> {
+    let count = match found {
+        [at] => return Ok(*at),
+        [] => "no",
+        _ => "multiple",
+    };
+    Err(Error::invalid(format!(
+        "{count} matches for Id {id}; failed to find unique target for patch {id}"
+    )))
 }

@@ -127,6 +127,14 @@ impl Resource {
         self.meta_text("name")
     }
 
+    /// Whether it has, or may have had, this name.
+    pub(crate) fn may_be_named(&self, name: &str) -> bool {
+        self.name() == name
+            || self
+                .annotation(annotation::PREVIOUS_NAMES)
+                .is_some_and(|names| names.split(',').any(|former| former == name))
+    }
+
     pub(crate) fn namespace(&self) -> &str {
         self.meta_text("namespace")
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use regex::{Regex, RegexBuilder};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::{Gvk, ResId};
 use crate::kustomization::Selector;
 use crate::resource::Resource;
@@ -13,8 +13,17 @@ use crate::schema::Schema;
 /// Largest compiled size of one expression, in bytes.
 const REGEX_SIZE: usize = 1 << 20;
 
+/// Longest text of one expression, in bytes.
+const REGEX_TEXT: usize = 16 << 10;
+
 /// Compiles an expression with bounded memory.
 pub(crate) fn regex(pattern: &str) -> Result<Regex> {
+    if pattern.len() > REGEX_TEXT {
+        return Err(Error::new(
+            ErrorKind::Limit,
+            format!("a regular expression is larger than {REGEX_TEXT} bytes"),
+        ));
+    }
     RegexBuilder::new(pattern)
         .size_limit(REGEX_SIZE)
         .nest_limit(100)
@@ -91,6 +100,9 @@ impl SelectorMatcher {
 
     /// By the identity as it was read or as it is now; the kind must be that of now.
     pub(crate) fn matches_resource(&self, resource: &Resource, schema: &Schema) -> bool {
+        if !self.kind.matches(resource.kind()) {
+            return false;
+        }
         let current = resource.current_id();
         if !self.matches_gvk(&current.gvk) {
             return false;

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use crate::config::FieldSpec;
 use crate::decode::{At, Decode, Mode};
 use crate::document;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, excerpt};
 use crate::generate::{self, Kind};
 use crate::kustomization::{GeneratorArgs, Image, PatchArgs, Replacement, Replica, Selector};
 use crate::loader::Loader;
 use crate::resmap::ResMap;
 use crate::resource::Resource;
 use crate::schema::Schema;
+use crate::shared;
 use crate::transform::json_patch::JsonPatch;
 use crate::transform::namespace::{Namespace, Subjects};
 use crate::transform::patch::{self, Patch};
@@ -47,8 +48,8 @@ pub(crate) enum Step {
         replica: Replica,
         specs: Vec<FieldSpec>,
     },
-    Image {
-        image: Image,
+    Images {
+        images: Vec<Image>,
         specs: Vec<FieldSpec>,
     },
     Replacements(Vec<Replacement>),
@@ -62,6 +63,12 @@ pub(crate) enum Step {
 
 impl Step {
     pub(crate) fn apply(&self, map: &mut ResMap, schema: &Schema) -> Result<()> {
+        self.run(map, schema)?;
+        shared::settle(map);
+        Ok(())
+    }
+
+    fn run(&self, map: &mut ResMap, schema: &Schema) -> Result<()> {
         match self {
             Step::StrategicPatches(patches) => patch::apply_legacy(map, patches, schema),
             Step::Patch(patch) => patch.apply(map, schema),
@@ -86,7 +93,7 @@ impl Step {
                 Ok(())
             }
             Step::Replicas { replica, specs } => replicas::apply(map, replica, specs),
-            Step::Image { image, specs } => image::apply(map, image, specs),
+            Step::Images { images, specs } => image::apply(map, images, specs),
             Step::Replacements(list) => replacement::apply(map, list, schema),
             Step::ValueAdd { value, targets } => value_add::apply(map, value, targets, schema),
             Step::Hash => hash::apply(map, schema),
@@ -165,8 +172,10 @@ pub(crate) fn json_patch(
                 .map_err(|_| Error::invalid(format!("'{path}' is not UTF-8")))?
         }
     };
-    let patch =
-        JsonPatch::parse(&text).map_err(|e| e.in_file(path).context(format!("decoding {text}")))?;
+    let patch = JsonPatch::parse(&text).map_err(|e| {
+        e.in_file(path)
+            .context(format!("decoding {}", excerpt(&text)))
+    })?;
     if patch.is_empty() {
         return Err(Error::invalid(format!(
             "patch appears to be empty; file={path}, JsonOp={text}"
@@ -320,8 +329,8 @@ fn entries(config: &Config<'_>, field: &str) -> Result<Step> {
 }
 
 fn image_step(config: &Config<'_>) -> Result<Step> {
-    Ok(Step::Image {
-        image: config.get("imageTag")?,
+    Ok(Step::Images {
+        images: vec![config.get("imageTag")?],
         specs: config.get("fieldSpecs")?,
     })
 }

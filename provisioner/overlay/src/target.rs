@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::config::TransformerConfig;
 use crate::document;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, excerpt};
 use crate::generate::{self, Kind};
 use crate::kustomization::{
     COMPONENT, FILE_NAMES, GeneratorOptions, Kustomization, Patch as PatchEntry,
@@ -516,11 +516,17 @@ impl<'t, 's> Target<'t, 's> {
                 },
             );
         }
-        for image in &k.images {
+        // Each is a transformation of its own where transformations are recorded.
+        let together = if self.origin.is_some() {
+            1
+        } else {
+            k.images.len().max(1)
+        };
+        for images in k.images.chunks(together) {
             steps.add(
                 "ImageTagTransformer",
-                Step::Image {
-                    image: image.clone(),
+                Step::Images {
+                    images: images.to_vec(),
                     specs: config.images.clone(),
                 },
             );
@@ -583,7 +589,10 @@ impl Steps<'_, '_, '_> {
             crate::yaml::emit::document(&Value::Map(shown()), &mut text);
             wrap(
                 e,
-                &format!("trouble configuring builtin {name} with config: `\n{text}`"),
+                &format!(
+                    "trouble configuring builtin {name} with config: `\n{}`",
+                    excerpt(&text)
+                ),
             )
         })?;
         self.add(name, step);

@@ -4,7 +4,7 @@ use base64::Engine as _;
 
 use crate::yaml::node::{Data, Node, Style, Tag};
 use crate::yaml::resolve::{Scalar, plain};
-use crate::yaml::{Dialect, float};
+use crate::yaml::{Dialect, float, fold};
 
 /// A typed value of a rendered object, keys in the order they were read.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -60,10 +60,12 @@ impl Value {
     pub(crate) fn normalized_number(&self) -> Value {
         match self {
             Value::Float(v) if v.fract() == 0.0 && v.abs() < 1e21 => {
-                if *v >= -9.223_372_036_854_776e18 && *v < 9.223_372_036_854_776e18 {
-                    Value::Int(*v as i64)
-                } else if *v >= 0.0 && *v < 1.844_674_407_370_955_2e19 {
-                    Value::Uint(*v as u64)
+                // The shortest digits that give the number are read back, which need not be all of its digits.
+                let text = float::json(*v);
+                if let Ok(whole) = text.parse() {
+                    Value::Int(whole)
+                } else if let Ok(whole) = text.parse() {
+                    Value::Uint(whole)
                 } else {
                     self.clone()
                 }
@@ -111,36 +113,97 @@ pub(crate) struct NoValue(pub(crate) String);
 
 /// The value of a resource's tree, as it would be read back after being written.
 pub(crate) fn of_resource(node: &Node) -> Result<Value, NoValue> {
-    convert(node, Dialect::Current, true)
+    convert(node, Dialect::Current, true, false)
 }
 
-/// The value of one of the tool's own documents.
-pub(crate) fn of_document(node: &Node) -> Result<Value, NoValue> {
-    convert(node, Dialect::Legacy, true)
+/// As [`of_resource`], of a tree that is not needed any more.
+pub(crate) fn from_resource(node: &mut Node) -> Result<Value, NoValue> {
+    extract(node, true, false)
 }
 
-fn convert(node: &Node, dialect: Dialect, top: bool) -> Result<Value, NoValue> {
-    match &node.data {
-        Data::Scalar(_) => scalar(node, dialect),
+fn extract(node: &mut Node, top: bool, flow: bool) -> Result<Value, NoValue> {
+    let flow = flow || node.style == Style::Flow;
+    match &mut node.data {
+        Data::Scalar(_) => match text_of(node) {
+            Some(text) => Ok(Value::String(text)),
+            None => convert(node, Dialect::Current, top, flow),
+        },
         Data::Seq(items) => Ok(Value::List(
             items
-                .iter()
-                .map(|n| convert(n, dialect, false))
+                .iter_mut()
+                .map(|n| extract(n, false, flow))
                 .collect::<Result<_, _>>()?,
         )),
         Data::Map(entries) => {
             let mut out: Vec<(String, Value)> = Vec::with_capacity(entries.len());
             let mut seen = Seen::new(entries.len());
-            for entry in entries {
+            for at in 0..entries.len() {
+                let entry = &mut entries[at];
+                let key = match text_of(&mut entry.key) {
+                    Some(text) => text,
+                    None => key_text(&entry.key, Dialect::Current, top)?,
+                };
+                let value = extract(&mut entry.value, false, flow)?;
+                if let Some(earlier) = seen.insert(&key, &out) {
+                    return Err(repeated(&key, entries, at, earlier));
+                }
+                out.push((key, value));
+            }
+            Ok(Value::Map(out))
+        }
+    }
+}
+
+/// Takes the text of a scalar that is nothing but a string.
+fn text_of(node: &mut Node) -> Option<String> {
+    let plain = node.tag == Tag::Str && !node.tagged && node.style != Style::Folded;
+    match &mut node.data {
+        Data::Scalar(text) if plain => Some(std::mem::take(text)),
+        _ => None,
+    }
+}
+
+fn repeated(key: &str, entries: &[crate::yaml::Entry], at: usize, earlier: usize) -> NoValue {
+    let line = |at: usize| entries.get(at).map_or(0, |e| e.key.line);
+    NoValue(format!(
+        "yaml: unmarshal errors:\n  line {}: mapping key \"{key}\" already defined at line {}",
+        line(at),
+        line(earlier),
+    ))
+}
+
+/// The value of one of the tool's own documents.
+pub(crate) fn of_document(node: &Node) -> Result<Value, NoValue> {
+    convert(node, Dialect::Legacy, true, false)
+}
+
+fn convert(node: &Node, dialect: Dialect, top: bool, flow: bool) -> Result<Value, NoValue> {
+    let flow = flow || node.style == Style::Flow;
+    match &node.data {
+        Data::Scalar(text) if dialect == Dialect::Current => match node.style {
+            Style::Folded if !flow => Ok(Value::String(fold::refold(text))),
+            // Between brackets what is empty or has a colon is written in quotes.
+            Style::Plain if flow && !node.tagged && (text.is_empty() || text.contains(':')) => {
+                Ok(Value::String(text.clone()))
+            }
+            _ => scalar(node, dialect),
+        },
+        Data::Scalar(_) => scalar(node, dialect),
+        Data::Seq(items) => Ok(Value::List(
+            items
+                .iter()
+                .map(|n| convert(n, dialect, false, flow))
+                .collect::<Result<_, _>>()?,
+        )),
+        Data::Map(entries) => {
+            let mut out: Vec<(String, Value)> = Vec::with_capacity(entries.len());
+            let mut seen = Seen::new(entries.len());
+            for (place, entry) in entries.iter().enumerate() {
                 let key = key_text(&entry.key, dialect, top)?;
-                let value = convert(&entry.value, dialect, false)?;
+                let value = convert(&entry.value, dialect, false, flow)?;
                 if let Some(at) = seen.insert(&key, &out) {
                     if dialect == Dialect::Current {
-                        return Err(NoValue(format!(
-                            "yaml: unmarshal errors:\n  line {}: mapping key \"{key}\" already defined at line {}",
-                            entry.key.line,
-                            entries.get(at).map_or(0, |e| e.key.line),
-                        )));
+                        return Err(repeated(&key, entries, place, at));
                     }
                     out[at].1 = value;
                 } else {
@@ -262,7 +325,7 @@ fn typed(read: Scalar, text: &str, dialect: Dialect, implicit: bool) -> Result<V
             return Err(NoValue(format!("json: unsupported value: {name}")));
         }
         Scalar::Timestamp(time) if dialect == Dialect::Current || !implicit => Value::String(time),
-        Scalar::Timestamp(_) | Scalar::Merge | Scalar::Str => Value::String(text.to_owned()),
+        Scalar::Timestamp(_) | Scalar::Str => Value::String(text.to_owned()),
     })
 }
 

@@ -1,5 +1,6 @@
 //! Finding, and where asked making, the fields that a field specification names.
 
+use crate::budget;
 use crate::config::FieldSpec;
 use crate::error::{Error, Result};
 use crate::id::split_api_version;
@@ -116,6 +117,7 @@ impl PreparedSpec {
         create: &Create,
         set: &mut dyn FnMut(&mut Node) -> Result<()>,
     ) -> Result<()> {
+        budget::path(self.parts.len())?;
         let walk = Walk {
             create: if self.spec.create {
                 create
@@ -223,16 +225,28 @@ pub(crate) fn set_scalar(node: &mut Node, text: &str, tag: Tag) -> Result<()> {
     if !node.is_null() && !node.is_scalar() {
         return Err(wrong_kind(node, "ScalarNode"));
     }
+    budget::text(text.len())?;
     node.set_scalar(Node::tagged_scalar(text, tag));
     Ok(())
 }
 
 /// Sets a string in a mapping.
-pub(crate) fn set_entry(node: &mut Node, key: &str, text: &str, tag: Tag) -> Result<()> {
+pub(crate) fn set_entry(
+    node: &mut Node,
+    key: &str,
+    text: &str,
+    tag: Tag,
+    group: u32,
+) -> Result<()> {
     if !node.is_null() && !node.is_map() {
         return Err(wrong_kind(node, "MappingNode"));
     }
-    node.set(key, Some(Node::tagged_scalar(text, tag)));
+    budget::text(key.len() + text.len())?;
+    let value = Node {
+        group,
+        ..Node::tagged_scalar(text, tag)
+    };
+    node.set(key, Some(value));
     Ok(())
 }
 

@@ -9,32 +9,30 @@ use crate::selector::regex;
 use crate::yaml::node::Data;
 use crate::yaml::{Node, Tag};
 
-/// Changes every image that `image` names: in all `containers` and `initContainers`, and where `specs` say.
-pub(crate) fn apply(map: &mut ResMap, image: &Image, specs: &[FieldSpec]) -> Result<()> {
-    let change = Change {
-        image,
-        pattern: regex(&format!(
-            "^{}(:[a-zA-Z0-9_.{{}}-]*)?(@sha256:[a-zA-Z0-9_.{{}}-]*)?$",
-            image.name
-        ))
-        .ok(),
-    };
+/// Changes every image that `images` name, in their order: in all `containers` and `initContainers`, and where
+/// `specs` say.
+pub(crate) fn apply(map: &mut ResMap, images: &[Image], specs: &[FieldSpec]) -> Result<()> {
+    let changes: Vec<Change<'_>> = images
+        .iter()
+        .map(|image| Change {
+            image,
+            pattern: regex(&format!(
+                "^{}(:[a-zA-Z0-9_.{{}}-]*)?(@sha256:[a-zA-Z0-9_.{{}}-]*)?$",
+                image.name
+            ))
+            .ok(),
+        })
+        .collect();
     let specs = PreparedSpec::all(specs);
-    let is_definition =
-        |node: &Node| node.get("kind").map_or("", Node::text) == "CustomResourceDefinition";
     map.each(|node| {
-        if is_definition(node) {
-            Ok(())
-        } else {
-            change.find(node)
-        }
-    })?;
-    map.each(|node| {
-        if is_definition(node) {
+        if node.get("kind").map_or("", Node::text) == "CustomResourceDefinition" {
             return Ok(());
         }
-        specs.iter().try_for_each(|spec| {
-            spec.apply(node, &Create::Never, &mut |field| change.update(field))
+        changes.iter().try_for_each(|change| {
+            change.find(node)?;
+            specs.iter().try_for_each(|spec| {
+                spec.apply(node, &Create::Never, &mut |field| change.update(field))
+            })
         })
     })
 }
@@ -49,9 +47,12 @@ impl Change<'_> {
         match &mut node.data {
             Data::Map(entries) => {
                 for entry in entries {
+                    if entry.value.is_scalar() {
+                        continue;
+                    }
                     self.find(&mut entry.value)?;
-                    if matches!(entry.key.text(), "containers" | "initContainers")
-                        && let Data::Seq(items) = &mut entry.value.data
+                    if let Data::Seq(items) = &mut entry.value.data
+                        && matches!(entry.key.text(), "containers" | "initContainers")
                     {
                         for item in items {
                             if item.is_null() {

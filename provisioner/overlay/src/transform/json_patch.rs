@@ -1,6 +1,7 @@
 //! JSON patches (RFC 6902), as the reference's library applies them: `replace` may name a missing key of a mapping,
 //! indices may be negative, and a missing value compares equal to null.
 
+use crate::budget;
 use crate::decode::DecodeError;
 use crate::error::{Error, Result};
 use crate::json;
@@ -87,7 +88,12 @@ fn apply(document: &mut Value, operation: &Value) -> Result<()> {
         })
     };
     match kind {
-        "add" => add(document, path()?, value.cloned().unwrap_or(Value::Null)),
+        "add" => {
+            let path = path()?;
+            let value = value.unwrap_or(&Value::Null);
+            count(value, path)?;
+            add(document, path, value.clone())
+        }
         "remove" => {
             let path = path()?;
             let (parent, key) = find(document, path)
@@ -96,7 +102,12 @@ fn apply(document: &mut Value, operation: &Value) -> Result<()> {
                 .map_err(|e| e.context(format!("error in remove for path: '{path}'")))
                 .map(drop)
         }
-        "replace" => replace(document, path()?, value.cloned().unwrap_or(Value::Null)),
+        "replace" => {
+            let path = path()?;
+            let value = value.unwrap_or(&Value::Null);
+            count(value, path)?;
+            replace(document, path, value.clone())
+        }
         "move" => {
             let from = from()?;
             let (parent, key) = find(document, from).ok_or_else(|| {
@@ -106,7 +117,9 @@ fn apply(document: &mut Value, operation: &Value) -> Result<()> {
             })?;
             let value = take(parent, &key)
                 .map_err(|e| e.context(format!("error in move for path: '{key}'")))?;
-            put(document, path()?, value, "move")
+            let path = path()?;
+            count(&value, path)?;
+            put(document, path, value, "move")
         }
         "copy" => {
             let from = from()?;
@@ -117,12 +130,20 @@ fn apply(document: &mut Value, operation: &Value) -> Result<()> {
             })?;
             let value = look(parent, &key)
                 .map_err(|e| e.context(format!("error in copy for from: '{from}'")))?
-                .cloned();
-            put(document, path()?, value.unwrap_or(Value::Null), "copy")
+                .unwrap_or(&Value::Null);
+            let path = path()?;
+            count(value, path)?;
+            let value = value.clone();
+            put(document, path, value, "copy")
         }
         "test" => test(document, path()?, value),
         other => Err(Error::invalid(format!("Unexpected kind: {other}"))),
     }
+}
+
+/// Counts a value that is put at `path`.
+fn count(value: &Value, path: &str) -> Result<()> {
+    budget::value(value, path.bytes().filter(|&b| b == b'/').count())
 }
 
 fn add(document: &mut Value, path: &str, value: Value) -> Result<()> {

@@ -4,6 +4,7 @@
 //! then elements meet by key, those of the patch come first, and `$patch: delete|replace|merge` directs a mapping or
 //! a list. What the reference does with elements that lack their keys is odd, and kept.
 
+use crate::budget;
 use crate::error::{Error, Result};
 use crate::id::Gvk;
 use crate::schema::{Place, Schema};
@@ -14,6 +15,7 @@ use super::fieldspec::wrong_kind;
 
 /// Merges `patch` into `node`; whether anything is left.
 pub(crate) fn merge(node: &mut Node, patch: &Node, schema: &Schema) -> Result<bool> {
+    budget::tree(patch, 0)?;
     let mut patch = patch.clone();
     let merge = Merge { schema };
     match merge.walk(Some(node), Some(&mut patch), None)? {
@@ -166,7 +168,11 @@ impl<'s> Merge<'s> {
             }
         }
         for at in removed.into_iter().rev() {
-            entries.remove(at);
+            // Of a key said twice only the first is looked at.
+            let key = entries[at].key.text();
+            if !entries[..at].iter().any(|e| e.key.text() == key) {
+                entries.remove(at);
+            }
         }
         Ok(())
     }

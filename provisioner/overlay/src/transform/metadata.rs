@@ -7,6 +7,7 @@ use crate::config::{FieldSpec, TransformerConfig, merge_specs};
 use crate::error::Result;
 use crate::kustomization::Label;
 use crate::resmap::ResMap;
+use crate::shared;
 use crate::yaml::Tag;
 
 /// Sets entries in every mapping that `specs` name.
@@ -21,9 +22,10 @@ pub(crate) fn apply(
     let specs = PreparedSpec::all(specs);
     map.each(|node| {
         for (key, value) in entries {
+            let group = shared::group();
             for spec in &specs {
                 spec.apply(node, &Create::Map, &mut |field| {
-                    set_entry(field, key, value, Tag::Str)
+                    set_entry(field, key, value, Tag::Str, group)
                 })?;
             }
         }

@@ -1,11 +1,10 @@
 //! Patches, strategic or in JSON form, and the objects they are for.
 
-use std::collections::HashSet;
-
 use super::json_patch::JsonPatch;
 use super::merge::merge;
 use crate::document::resources;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, excerpt};
+use crate::id::ResId;
 use crate::kustomization::{PatchArgs, Selector};
 use crate::loader::Loader;
 use crate::resmap::{AnyIdIndex, ResMap};
@@ -132,10 +131,10 @@ impl Patch {
     }
 }
 
-/// As Go's `%q` shows a text.
+/// As Go's `%q` shows a text; one that is very long is cut.
 fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
-    for c in text.chars() {
+    for c in excerpt(text).chars() {
         match c {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
@@ -149,38 +148,66 @@ fn quoted(text: &str) -> String {
     out
 }
 
+/// From how many patches on an index of all identities is worth making.
+const MANY: usize = 8;
+
+/// Finds the targets of patches that name them.
+struct Finder {
+    index: Option<AnyIdIndex>,
+    many: bool,
+}
+
+impl Finder {
+    fn new(patches: &[Resource]) -> Finder {
+        Finder {
+            index: None,
+            many: patches.len() >= MANY,
+        }
+    }
+
+    fn find(&mut self, map: &ResMap, id: &ResId, schema: &Schema) -> Result<usize> {
+        if !self.many {
+            return map.unique(id, schema);
+        }
+        self.index
+            .get_or_insert_with(|| AnyIdIndex::new(map, schema))
+            .unique(map, id, schema)
+    }
+}
+
 /// Applies patches that name their own targets, each of which must exist.
 fn apply_by_id(map: &mut ResMap, patches: &[Resource], schema: &Schema) -> Result<()> {
-    let mut index = None;
+    let mut finder = Finder::new(patches);
     for patch in patches {
         let id = patch.original_id();
-        let at = index
-            .get_or_insert_with(|| AnyIdIndex::new(map, schema))
-            .unique(map, &id, schema)
-            .map_err(|e| {
-                e.context(format!(
-                    "no resource matches strategic merge patch \"{id}\""
-                ))
-            })?;
-        merge_into(&mut map.items_mut()[at], patch, schema)?;
-        if patch.name_change_allowed() || patch.kind_change_allowed() {
-            index = None;
+        let at = finder.find(map, &id, schema).map_err(|e| {
+            e.context(format!(
+                "no resource matches strategic merge patch \"{id}\""
+            ))
+        })?;
+        if keeps_identity(patch) {
+            merge_into(map.item_mut(at), patch, schema)?;
+        } else {
+            merge_into(&mut map.items_mut()[at], patch, schema)?;
+            finder.index = None;
         }
     }
     Ok(())
 }
 
+fn keeps_identity(patch: &Resource) -> bool {
+    !patch.name_change_allowed() && !patch.kind_change_allowed()
+}
+
 /// Applies the patches of `patchesStrategicMerge`.
 pub(crate) fn apply_legacy(map: &mut ResMap, patches: &[Resource], schema: &Schema) -> Result<()> {
-    let mut index = None;
+    let mut finder = Finder::new(patches);
     for patch in patches {
-        let at = index
-            .get_or_insert_with(|| AnyIdIndex::new(map, schema))
-            .unique(map, &patch.original_id(), schema)?;
+        let at = finder.find(map, &patch.original_id(), schema)?;
         let before = map.items().len();
         apply_to(map, &[at], patch, schema)?;
         if map.items().len() != before {
-            index = None;
+            finder.index = None;
         }
     }
     Ok(())
@@ -192,24 +219,21 @@ fn apply_to(map: &mut ResMap, selected: &[usize], patch: &Resource, schema: &Sch
         return Ok(());
     }
     for &at in selected {
-        let resource = &mut map.items_mut()[at];
         let mut copy = patch.clone();
         copy.take_metadata_from(patch);
-        copy.set_gvk(&resource.gvk());
+        copy.set_gvk(&map.items()[at].gvk());
         copy.set_kind(patch.kind());
+        // The kind may be the patch's own, and with it an `apiVersion` may come that was not there.
+        let same = keeps_identity(patch) && map.items()[at].kind() == patch.kind();
+        let resource = if same {
+            map.item_mut(at)
+        } else {
+            &mut map.items_mut()[at]
+        };
         merge_into(resource, &copy, schema)?;
     }
     map.drop_empty();
-    let mut seen = HashSet::new();
-    for resource in map.items() {
-        let id = resource.current_id();
-        if !seen.insert(id.key(schema)) {
-            return Err(Error::invalid(format!(
-                "may not add resource with an already registered id: {id}"
-            )));
-        }
-    }
-    Ok(())
+    map.check_distinct(schema)
 }
 
 /// Merges, then puts back the identity that the patch may not change.

@@ -1,6 +1,7 @@
 //! Replacements: values copied from fields of one object to fields of others.
 
 use super::path::{self, Create};
+use crate::budget;
 use crate::error::{Error, Result};
 use crate::id::ResId;
 use crate::json;
@@ -9,6 +10,7 @@ use crate::resmap::ResMap;
 use crate::resource::Resource;
 use crate::schema::Schema;
 use crate::selector::SelectorMatcher;
+use crate::shared;
 use crate::yaml::{Dialect, Limits, Node, first_document, print};
 
 /// Applies replacements in order.
@@ -22,13 +24,13 @@ pub(crate) fn apply(map: &mut ResMap, replacements: &[Replacement], schema: &Sch
                 "replacements must specify a source and at least one target",
             ));
         };
-        let value = match (&replacement.source, &replacement.source_value) {
+        let mut value = match (&replacement.source, &replacement.source_value) {
             (Some(_), Some(_)) => {
                 return Err(Error::invalid(
                     "value and resource selectors are mutually exclusive",
                 ));
             }
-            (None, Some(text)) => Node::scalar(text),
+            (None, Some(text)) => Source::fixed(Node::scalar(text)),
             (Some(source), None) => source_value(map, source, schema)?,
             (None, None) => {
                 return Err(Error::invalid(
@@ -37,11 +39,44 @@ pub(crate) fn apply(map: &mut ResMap, replacements: &[Replacement], schema: &Sch
             }
         };
         for target in targets {
-            copy_to(map, &value, target)?;
+            copy_to(map, &mut value, target)?;
         }
     }
     map.drop_empty();
     Ok(())
+}
+
+/// What is copied. A whole field is what it is at the time of copying, for a replacement may change its own source.
+struct Source {
+    value: Node,
+    /// The place of the object and the path of the field.
+    field: Option<(usize, Vec<String>)>,
+    changed: bool,
+}
+
+impl Source {
+    fn fixed(value: Node) -> Source {
+        Source {
+            value,
+            field: None,
+            changed: false,
+        }
+    }
+
+    fn is_in(&self, at: usize) -> bool {
+        self.field.as_ref().is_some_and(|(place, _)| *place == at)
+    }
+
+    /// Looks at the field again, if it may have changed.
+    fn refresh(&mut self, items: &[Resource]) {
+        if let Some((at, parts)) = self.field.as_ref().filter(|_| self.changed)
+            && let Some(resource) = items.get(*at)
+            && let Ok(Some(node)) = path::lookup(&resource.node, parts)
+        {
+            self.value = node.clone();
+            self.changed = false;
+        }
+    }
 }
 
 fn ids(resource: &Resource) -> Vec<ResId> {
@@ -69,13 +104,13 @@ fn shown(source: &ReplacementSource) -> String {
     out
 }
 
-fn source_value(map: &ResMap, source: &ReplacementSource, schema: &Schema) -> Result<Node> {
-    let mut matching = map.items().iter().filter(|r| {
+fn source_value(map: &ResMap, source: &ReplacementSource, schema: &Schema) -> Result<Source> {
+    let mut matching = map.items().iter().enumerate().filter(|(_, r)| {
         ids(r)
             .iter()
             .any(|id| id.is_selected_by(&source.id, schema))
     });
-    let resource = match (matching.next(), matching.next()) {
+    let (at, resource) = match (matching.next(), matching.next()) {
         (Some(one), None) => one,
         (Some(_), Some(_)) => {
             return Err(Error::invalid(format!(
@@ -95,7 +130,9 @@ fn source_value(map: &ResMap, source: &ReplacementSource, schema: &Schema) -> Re
     } else {
         &source.field_path
     };
-    let found = path::lookup(&resource.node, &path::split(field_path))
+    let parts = path::split(field_path);
+    budget::path(parts.len())?;
+    let found = path::lookup(&resource.node, &parts)
         .map_err(|e| e.context("error looking up replacement source"))?;
     let Some(node) = found.filter(|node| !node.is_empty()) else {
         return Err(Error::invalid(format!(
@@ -121,11 +158,16 @@ fn source_value(map: &ResMap, source: &ReplacementSource, schema: &Schema) -> Re
             )));
         };
         value.data = crate::yaml::Data::Scalar(part.to_owned());
+        return Ok(Source::fixed(value));
     }
-    Ok(value)
+    Ok(Source {
+        value,
+        field: Some((at, parts)),
+        changed: false,
+    })
 }
 
-fn copy_to(map: &mut ResMap, value: &Node, target: &ReplacementTarget) -> Result<()> {
+fn copy_to(map: &mut ResMap, source: &mut Source, target: &ReplacementTarget) -> Result<()> {
     let Some(select) = &target.select else {
         return Err(Error::invalid("target must specify resources to select"));
     };
@@ -143,7 +185,9 @@ fn copy_to(map: &mut ResMap, value: &Node, target: &ReplacementTarget) -> Result
     } else {
         &target.field_paths
     };
-    for resource in map.items_mut() {
+    let items = map.items_mut();
+    for at in 0..items.len() {
+        let resource = &items[at];
         let ids = ids(resource);
         if !select.matches_metadata(resource)
             || reject
@@ -157,10 +201,35 @@ fn copy_to(map: &mut ResMap, value: &Node, target: &ReplacementTarget) -> Result
             continue;
         }
         for field in paths {
-            set(&mut resource.node, value, field, target.options.as_ref())?;
+            if source.is_in(at) {
+                make_path(&mut items[at].node, source, field, target.options.as_ref());
+                source.changed = true;
+            }
+            source.refresh(items);
+            let node = &mut items[at].node;
+            set(node, &source.value, field, target.options.as_ref())?;
+            source.changed |= source.is_in(at);
         }
     }
     Ok(())
+}
+
+/// Makes the fields that the source's own object is to get, which can be fields of the source.
+fn make_path(node: &mut Node, source: &Source, field: &str, options: Option<&FieldOptions>) {
+    let parts = path::split(field);
+    if options.is_some_and(|o| o.create)
+        && budget::path(parts.len()).is_ok()
+        && !leads_into_text(node, &parts)
+    {
+        // What goes wrong here goes wrong again when the value is set.
+        let _ = path::visit(node, &parts, Create::like(&source.value), &mut |_| Ok(()));
+    }
+}
+
+fn leads_into_text(node: &Node, parts: &[String]) -> bool {
+    (1..parts.len()).any(|length| {
+        matches!(path::lookup(node, &parts[..length]), Ok(Some(scalar)) if scalar.is_scalar())
+    })
 }
 
 fn set(node: &mut Node, value: &Node, field: &str, options: Option<&FieldOptions>) -> Result<()> {
@@ -170,6 +239,7 @@ fn set(node: &mut Node, value: &Node, field: &str, options: Option<&FieldOptions
         Create::Nothing
     };
     let parts = path::split(field);
+    budget::path(parts.len())?;
     if set_in_text(node, value, &parts, create) {
         return Ok(());
     }
@@ -183,7 +253,7 @@ fn set(node: &mut Node, value: &Node, field: &str, options: Option<&FieldOptions
     };
     let mut bad = None;
     let count = path::visit(node, &parts, create, &mut |found| {
-        if let Err(e) = set_field(found, value, options) {
+        if let Err(e) = set_field(found, value, options, parts.len()) {
             bad.get_or_insert(e);
         }
         Ok(())
@@ -196,7 +266,13 @@ fn set(node: &mut Node, value: &Node, field: &str, options: Option<&FieldOptions
     }
 }
 
-fn set_field(field: &mut Node, value: &Node, options: Option<&FieldOptions>) -> Result<()> {
+fn set_field(
+    field: &mut Node,
+    value: &Node,
+    options: Option<&FieldOptions>,
+    depth: usize,
+) -> Result<()> {
+    budget::tree(value, depth)?;
     let mut value = value.clone();
     if let Some(options) = options.filter(|o| !o.delimiter.is_empty()) {
         if !field.is_scalar() {
@@ -204,6 +280,7 @@ fn set_field(field: &mut Node, value: &Node, options: Option<&FieldOptions>) -> 
                 "delimiter option can only be used with scalar nodes",
             ));
         }
+        budget::text(field.text().len())?;
         let text = value.value_text().to_owned();
         let mut parts: Vec<&str> = field.text().split(&options.delimiter).collect();
         match usize::try_from(options.index) {
@@ -216,7 +293,9 @@ fn set_field(field: &mut Node, value: &Node, options: Option<&FieldOptions>) -> 
     if field.is_scalar() {
         // The type stays that of the target: a number's text in a string field is a string.
         field.data = crate::yaml::Data::Scalar(value.text().to_owned());
+        shared::changed(field);
     } else {
+        shared::detach(&mut value);
         *field = value;
     }
     Ok(())
@@ -244,6 +323,7 @@ fn set_in_text(node: &mut Node, value: &Node, parts: &[String], create: Create) 
             return false;
         };
         let changed = path::visit(&mut document, inner, create, &mut |found| {
+            budget::tree(value, parts.len())?;
             if found.is_scalar() {
                 found.data = crate::yaml::Data::Scalar(value.text().to_owned());
             } else {
@@ -254,7 +334,8 @@ fn set_in_text(node: &mut Node, value: &Node, parts: &[String], create: Create) 
         if !matches!(changed, Ok(count) if count > 0) {
             return false;
         }
-        let Some(written) = write(&document, &text) else {
+        let written = write(&document, &text).filter(|w| budget::text(w.len()).is_ok());
+        let Some(written) = written else {
             return false;
         };
         let outcome = path::visit(node, outer, Create::Nothing, &mut |found| {

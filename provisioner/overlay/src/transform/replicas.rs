@@ -11,8 +11,9 @@ use crate::yaml::Tag;
 pub(crate) fn apply(map: &mut ResMap, replica: &Replica, specs: &[FieldSpec]) -> Result<()> {
     let mut found = false;
     for spec in PreparedSpec::all(specs) {
-        let places =
-            map.positions(|id| id.name == replica.name && id.gvk.is_selected(&spec.spec().gvk));
+        let places = map.named(&replica.name, |id| {
+            id.name == replica.name && id.gvk.is_selected(&spec.spec().gvk)
+        });
         if places.is_empty() {
             continue;
         }

@@ -2,6 +2,7 @@
 
 use super::fieldspec::{split_path, wrong_kind};
 use super::namespace::{Namespace, Subjects};
+use crate::budget;
 use crate::decode::{At, Decode};
 use crate::error::{Error, Result};
 use crate::kustomization::Selector;
@@ -81,6 +82,7 @@ pub(crate) fn apply(
                 continue;
             }
             let path = split_path(&target.field_path, '/');
+            budget::path(path.len())?;
             let field = field(&mut items[at].node, &path)?;
             if !field.is_null() && !field.is_scalar() {
                 return Err(wrong_kind(field, "ScalarNode"));
@@ -90,6 +92,7 @@ pub(crate) fn apply(
             } else {
                 value.to_owned()
             };
+            budget::text(text.len())?;
             field.set_scalar(Node::scalar(text));
         }
     }

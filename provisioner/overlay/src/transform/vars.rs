@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::fieldspec::{Create, PreparedSpec};
 use super::path;
+use crate::budget;
 use crate::config::FieldSpec;
 use crate::error::{Error, Result};
 use crate::id::ResId;
@@ -11,6 +12,7 @@ use crate::kustomization::Var;
 use crate::resmap::ResMap;
 use crate::resource::Resource;
 use crate::schema::Schema;
+use crate::shared;
 use crate::value::Value;
 use crate::yaml::node::Data;
 use crate::yaml::{Node, Style, Tag};
@@ -30,9 +32,9 @@ impl VarSet {
             };
             // The reference only knows kinds it has read from objects to be cluster-scoped.
             let found = if id.namespace.is_empty() {
-                map.positions(|other| id.same_but_namespace(other))
+                map.named(&id.name, |other| id.same_but_namespace(other))
             } else {
-                map.positions(|other| id.same(other, schema))
+                map.named(&id.name, |other| id.same(other, schema))
             };
             match found.as_slice() {
                 [] => {}
@@ -83,6 +85,7 @@ impl VarSet {
                 })
             })
         })?;
+        shared::settle(map);
         Ok(values
             .keys()
             .filter(|name| !used.contains(**name))
@@ -116,7 +119,9 @@ fn value_of(var: &Var, map: &ResMap) -> Result<Value> {
 }
 
 fn field_value(resource: &Resource, field_path: &str) -> Result<Option<Value>> {
-    let Some(node) = path::lookup(&resource.node, &with_indices(path::split(field_path)))? else {
+    let parts = with_indices(path::split(field_path));
+    budget::path(parts.len())?;
+    let Some(node) = path::lookup(&resource.node, &parts)? else {
         return Ok(None);
     };
     if !node.is_scalar() {
@@ -166,7 +171,7 @@ fn set(field: &mut Node, values: &Values<'_>, used: &mut BTreeSet<String>) -> Re
     match &mut field.data {
         Data::Scalar(_) => {
             if field.is_string() {
-                expand(field, values, used);
+                expand(field, values, used)?;
             }
             Ok(())
         }
@@ -180,7 +185,7 @@ fn set(field: &mut Node, values: &Values<'_>, used: &mut BTreeSet<String>) -> Re
                     )));
                 }
                 if entry.value.is_string() {
-                    expand(&mut entry.value, values, used);
+                    expand(&mut entry.value, values, used)?;
                 }
             }
             Ok(())
@@ -189,26 +194,27 @@ fn set(field: &mut Node, values: &Values<'_>, used: &mut BTreeSet<String>) -> Re
             if !item.is_string() {
                 return Err(Error::invalid("invalid value type expect a string"));
             }
-            expand(item, values, used);
-            Ok(())
+            expand(item, values, used)
         }),
     }
 }
 
-fn expand(node: &mut Node, values: &Values<'_>, used: &mut BTreeSet<String>) {
-    let expanded = replace(node.text(), values, used);
+fn expand(node: &mut Node, values: &Values<'_>, used: &mut BTreeSet<String>) -> Result<()> {
+    let expanded = replace(node.text(), values, used)?;
     let (text, tag) = match expanded {
         Value::String(text) => (text, Tag::Str),
         Value::Bool(v) => (v.to_string(), Tag::Bool),
         Value::Float(v) => (plain_float(v), Tag::Float),
         Value::Int(v) => (v.to_string(), Tag::Int),
         Value::Uint(v) => (v.to_string(), Tag::Int),
-        _ => return,
+        _ => return Ok(()),
     };
     node.data = Data::Scalar(text);
     node.tag = tag;
     node.tagged = false;
     node.style = Style::Plain;
+    shared::changed(node);
+    Ok(())
 }
 
 fn plain_float(v: f64) -> String {
@@ -216,7 +222,7 @@ fn plain_float(v: f64) -> String {
 }
 
 /// The text with its variables replaced; one that is nothing but a variable takes the value's type.
-fn replace(text: &str, values: &Values<'_>, used: &mut BTreeSet<String>) -> Value {
+fn replace(text: &str, values: &Values<'_>, used: &mut BTreeSet<String>) -> Result<Value> {
     let mut out = String::new();
     let mut rest = text;
     while let Some(at) = rest.find('$').filter(|at| at + 1 < rest.len()) {
@@ -249,9 +255,11 @@ fn replace(text: &str, values: &Values<'_>, used: &mut BTreeSet<String>) -> Valu
         if let Some(value) = value {
             used.insert(name.to_owned());
             if text.len() == name.len() + 3 {
-                return value.clone();
+                return Ok(value.clone());
             }
-            out.push_str(&as_text(value));
+            let value = as_text(value);
+            budget::text(value.len())?;
+            out.push_str(&value);
         } else {
             out.push_str("$(");
             out.push_str(name);
@@ -259,7 +267,7 @@ fn replace(text: &str, values: &Values<'_>, used: &mut BTreeSet<String>) -> Valu
         }
     }
     out.push_str(rest);
-    Value::String(out)
+    Ok(Value::String(out))
 }
 
 fn as_text(value: &Value) -> String {

@@ -231,6 +231,13 @@ impl Emitter<'_> {
         if !self.whitespace {
             self.put(' ');
         }
+        if text.is_ascii() && !text.contains(' ') {
+            self.out.push_str(text);
+            self.column += text.len();
+            self.whitespace = false;
+            self.indention = false;
+            return;
+        }
         let mut spaces = false;
         let mut chars = text.chars().peekable();
         while let Some(c) = chars.next() {
@@ -465,6 +472,11 @@ fn is_base60(text: &str) -> bool {
         && first.starts_with(|c: char| c.is_ascii_digit())
         && first.bytes().all(|b| b.is_ascii_digit() || b == b'_')
         && fraction.bytes().all(|b| b.is_ascii_digit() || b == b'_')
+}
+
+/// Whether a text can be written as a block.
+pub(crate) fn can_be_block(text: &str) -> bool {
+    Shape::of(text).block
 }
 
 /// Which styles can carry a text.

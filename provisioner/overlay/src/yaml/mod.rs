@@ -6,6 +6,7 @@
 
 pub(crate) mod emit;
 pub(crate) mod float;
+pub(crate) mod fold;
 pub(crate) mod node;
 pub(crate) mod parse;
 pub(crate) mod print;

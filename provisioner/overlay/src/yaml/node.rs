@@ -129,6 +129,8 @@ pub(crate) struct Node {
     pub(crate) keep: bool,
     /// 1-based; 0 for nodes made by a transformer.
     pub(crate) line: u32,
+    /// Scalars of the same group are one; 0 is none.
+    pub(crate) group: u32,
 }
 
 impl Node {
@@ -140,6 +142,7 @@ impl Node {
             tagged: false,
             keep: false,
             line: 0,
+            group: 0,
         }
     }
 
@@ -290,7 +293,9 @@ impl Node {
         match entries.iter_mut().find(|e| e.key.text() == key) {
             Some(entry) => {
                 value.style = entry.value.style;
+                value.group = entry.value.group;
                 entry.value = value;
+                crate::shared::changed(&entry.value);
             }
             None => {
                 let key = Node::new(Data::Scalar(key.to_owned()), Tag::None, key_style);
@@ -305,9 +310,10 @@ impl Node {
             return;
         }
         quote_if_ambiguous(&mut value);
-        let style = self.style;
+        value.style = self.style;
+        value.group = self.group;
         *self = value;
-        self.style = style;
+        crate::shared::changed(self);
     }
 
     /// The entry's value, made with `create` when the key is missing.

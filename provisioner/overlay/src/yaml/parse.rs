@@ -20,7 +20,7 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             depth: 200,
-            nodes: 4_000_000,
+            nodes: 500_000,
         }
     }
 }
@@ -171,6 +171,10 @@ fn read(
 ) -> Result<Vec<Node>, Syntax> {
     let fault = |f| Syntax::from_fault(f, dialect);
     let text = check_characters(text).map_err(fault)?;
+    let limits = Limits {
+        nodes: limits.nodes.min(crate::budget::nodes_left()),
+        ..limits
+    };
     let mut parser = Parser {
         scanner: Scanner::new(text, limits.depth),
         dialect,
@@ -191,6 +195,7 @@ fn read(
             break;
         }
     }
+    crate::budget::read(parser.nodes);
     Ok(out)
 }
 
@@ -346,17 +351,19 @@ impl Parser<'_> {
     fn node(&mut self, place: Place) -> Parse<Node> {
         let start = self.start()?;
         self.count(start)?;
-        if let TokenKind::Alias(name) = self.kind()?.clone() {
+        if let TokenKind::Alias(name) = self.kind()? {
+            let name = name.clone();
             self.scanner.skip();
             return self.alias(&name, start);
         }
         let mut anchor = None;
         let mut tag = None;
         loop {
-            match self.kind()?.clone() {
-                TokenKind::Anchor(name) if anchor.is_none() => anchor = Some(name),
+            match self.kind()? {
+                TokenKind::Anchor(name) if anchor.is_none() => anchor = Some(name.clone()),
                 TokenKind::Tag(handle, suffix) if tag.is_none() => {
-                    tag = Some((handle, suffix, self.start()?))
+                    let (handle, suffix) = (handle.clone(), suffix.clone());
+                    tag = Some((handle, suffix, self.start()?));
                 }
                 _ => break,
             }
@@ -488,6 +495,7 @@ impl Parser<'_> {
             tagged,
             keep: false,
             line: 0,
+            group: 0,
         }
     }
 

@@ -15,7 +15,6 @@ pub(crate) enum Scalar {
     Float(f64),
     /// In RFC 3339.
     Timestamp(String),
-    Merge,
     Str,
 }
 
@@ -27,7 +26,6 @@ impl Scalar {
             Scalar::Int(_) | Scalar::Uint(_) => Tag::Int,
             Scalar::Float(_) => Tag::Float,
             Scalar::Timestamp(_) => Tag::Timestamp,
-            Scalar::Merge => Tag::Merge,
             Scalar::Str => Tag::Str,
         }
     }
@@ -46,7 +44,6 @@ pub(crate) fn plain(text: &str, dialect: Dialect, dates: bool) -> Scalar {
         Some(b'~' | b'y' | b'Y' | b'n' | b'N' | b't' | b'T' | b'f' | b'F' | b'o' | b'O') => {
             return word(text, dialect);
         }
-        Some(b'<') if text == "<<" => return Scalar::Merge,
         Some(_) => return Scalar::Str,
     }
     let special = match text {
@@ -172,7 +169,7 @@ pub(crate) fn is_not_a_string(text: &str) -> bool {
     if simple {
         return !matches!(
             plain(text, Dialect::Legacy, true),
-            Scalar::Str | Scalar::Timestamp(_) | Scalar::Merge
+            Scalar::Str | Scalar::Timestamp(_)
         );
     }
     match first_document(text.as_bytes(), Dialect::Legacy, Limits::default()) {

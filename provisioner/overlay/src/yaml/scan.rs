@@ -128,6 +128,10 @@ pub(crate) fn check_characters(text: &[u8]) -> Scan<&str> {
             "invalid trailing UTF-8 octet"
         })
     })?;
+    let simple = |b: &u8| matches!(b, b'\t' | b'\n' | b'\r' | b' '..=b'~');
+    if text.as_bytes().iter().all(simple) {
+        return Ok(text);
+    }
     match text.chars().find(|&c| !is_allowed(c)) {
         Some(_) => Err(fault("control characters are not allowed")),
         None => Ok(text),
@@ -269,6 +273,16 @@ impl<'a> Scanner<'a> {
         self.pos += w;
         self.mark.index += 1;
         self.mark.column += 1;
+    }
+
+    /// Reads all that follows of certain ASCII characters, none of them a line break.
+    fn read_run(&mut self, into: &mut Vec<u8>, belongs: impl Fn(u8) -> bool) {
+        let rest = self.src.get(self.pos..).unwrap_or_default();
+        let length = rest.iter().take_while(|&&b| belongs(b)).count();
+        into.extend_from_slice(&rest[..length]);
+        self.pos += length;
+        self.mark.index += length;
+        self.mark.column += length;
     }
 
     fn read_line(&mut self, into: &mut Vec<u8>) {
@@ -848,6 +862,7 @@ impl<'a> Scanner<'a> {
             }
             out.append(&mut trailing_breaks);
             leading_blank = self.is_blank(0);
+            self.read_run(&mut out, |b| matches!(b, b' '..=b'~'));
             while !self.is_breakz(0) {
                 self.read(&mut out);
             }
@@ -930,6 +945,9 @@ impl<'a> Scanner<'a> {
                     self.escape(&mut out, start)?;
                 } else {
                     self.read(&mut out);
+                    self.read_run(&mut out, |b| {
+                        matches!(b, b'!'..=b'~') && !matches!(b, b'"' | b'\'' | b'\\')
+                    });
                 }
             }
             if self.at(0) == quote {
@@ -1040,6 +1058,9 @@ impl<'a> Scanner<'a> {
                     out.append(&mut blanks);
                 }
                 self.read(&mut out);
+                self.read_run(&mut out, |b| {
+                    b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/')
+                });
                 end = self.mark;
             }
             if !(self.is_blank(0) || self.is_break(0)) {

@@ -1,6 +1,7 @@
 //! Everything this crate promises, in one program.
 
 mod cases;
+mod found;
 mod hostile;
 mod outside;
 

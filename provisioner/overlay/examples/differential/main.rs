@@ -1,0 +1,213 @@
+//! `differential KUBECTL SEED COUNT`: renders generated kustomizations here and by kubectl, and compares.
+//!
+//! A tree depends on nothing but its seed. What differs is written to `differential-SEED` below the system's
+//! temporary directory; `differential KUBECTL SEED reduce` also leaves out of a tree what the difference does not need.
+
+mod generate;
+mod objects;
+mod write;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use overlay::{MemoryTree, Options, render};
+
+/// A tree of files by path.
+type Files = BTreeMap<String, String>;
+
+/// The directory that is rendered.
+const TOP: &str = "app";
+
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    Text(String),
+    Error(String),
+}
+use Outcome::{Error, Text};
+
+/// How the two results differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Difference {
+    Output,
+    OnlyWeFail,
+    OnlyTheyFail,
+}
+
+fn compare(ours: &Outcome, theirs: &Outcome) -> Option<Difference> {
+    match (ours, theirs) {
+        (Text(a), Text(b)) if a != b => Some(Difference::Output),
+        (Text(_), Text(_)) | (Error(_), Error(_)) => None,
+        (Error(_), Text(_)) => Some(Difference::OnlyWeFail),
+        (Text(_), Error(_)) => Some(Difference::OnlyTheyFail),
+    }
+}
+
+fn ours(files: &Files, root: &Path) -> Outcome {
+    let tree: MemoryTree = files
+        .iter()
+        .map(|(path, text)| (format!("{}/{path}", root.display()), text.clone()))
+        .collect();
+    let top = format!("{}/{TOP}", root.display());
+    let rendered =
+        std::panic::catch_unwind(|| render(&tree, &top, &Options::default()).map(|r| r.to_yaml()));
+    match rendered {
+        Ok(Ok(text)) => Text(text),
+        Ok(Err(error)) => Error(error.to_string()),
+        Err(_) => Error("panicked".to_owned()),
+    }
+}
+
+fn theirs(kubectl: &str, files: &Files, root: &Path) -> std::io::Result<Outcome> {
+    if root.exists() {
+        std::fs::remove_dir_all(root)?;
+    }
+    for (path, text) in files {
+        let path = root.join(path);
+        if let Some(directory) = path.parent() {
+            std::fs::create_dir_all(directory)?;
+        }
+        std::fs::write(path, text)?;
+    }
+    std::fs::create_dir_all(root.join(TOP))?;
+    let output = Command::new(kubectl)
+        .arg("kustomize")
+        .arg(root.join(TOP))
+        .env("GOMAXPROCS", "1")
+        .env("GOGC", "off")
+        .stdin(Stdio::null())
+        .output()?;
+    Ok(if output.status.success() {
+        Text(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Error(String::from_utf8_lossy(&output.stderr).into_owned())
+    })
+}
+
+/// Leaves out lines, then whole files, as long as the results still differ in the same way.
+fn reduce(kubectl: &str, mut files: Files, root: &Path) -> std::io::Result<Files> {
+    let differ = |files: &Files| -> std::io::Result<Option<Difference>> {
+        Ok(compare(&ours(files, root), &theirs(kubectl, files, root)?))
+    };
+    let Some(wanted) = differ(&files)? else {
+        return Ok(files);
+    };
+    for path in files.keys().cloned().collect::<Vec<_>>() {
+        let mut without = files.clone();
+        without.remove(&path);
+        if differ(&without)? == Some(wanted) {
+            files = without;
+        }
+    }
+    loop {
+        let before = files.clone();
+        for path in files.keys().cloned().collect::<Vec<_>>() {
+            let lines = |files: &Files| files[&path].lines().count();
+            let mut size = lines(&files).div_ceil(2);
+            while size > 0 {
+                let mut at = 0;
+                while at < lines(&files) {
+                    let kept: Vec<&str> = files[&path]
+                        .lines()
+                        .enumerate()
+                        .filter(|(n, _)| *n < at || *n >= at + size)
+                        .map(|(_, line)| line)
+                        .collect();
+                    let mut without = files.clone();
+                    without.insert(path.clone(), kept.join("\n") + "\n");
+                    if differ(&without)? == Some(wanted) {
+                        files = without;
+                    } else {
+                        at += size;
+                    }
+                }
+                size /= 2;
+            }
+        }
+        if files == before {
+            return Ok(files);
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "a program for the command line")]
+fn show(seed: u64, files: &Files, ours: &Outcome, theirs: &Outcome) {
+    println!("== {seed}: {:?}", compare(ours, theirs));
+    for (path, text) in files {
+        println!("--- file {path}\n{text}");
+    }
+    match (ours, theirs) {
+        (Text(a), Text(b)) => {
+            let at = a.lines().zip(b.lines()).take_while(|(a, b)| a == b).count();
+            let around = |text: &str| {
+                text.lines()
+                    .skip(at.saturating_sub(2))
+                    .take(8)
+                    .collect::<Vec<_>>()
+                    .join("\n")
+            };
+            println!("--- here\n{}\n--- there\n{}", around(a), around(b));
+        }
+        (Error(told), _) => println!("--- error here\n{told}"),
+        (_, Error(told)) => println!("--- error there\n{told}"),
+    }
+}
+
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for the command line"
+)]
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [kubectl, seed, count] = arguments.as_slice() else {
+        eprintln!("usage: differential KUBECTL SEED COUNT|reduce|show");
+        return ExitCode::from(2);
+    };
+    let first: u64 = seed.parse().unwrap_or_default();
+    let reducing = count == "reduce";
+    let count: u64 = count.parse().unwrap_or(1);
+    let (mut differing, mut failing) = (Vec::new(), 0);
+    for seed in first..first + count {
+        let root: PathBuf = std::env::temp_dir().join(format!("differential-{seed}"));
+        let mut files = generate::tree(seed, |files| matches!(ours(files, &root), Error(_)));
+        if reducing {
+            files = match reduce(kubectl, files, &root) {
+                Ok(files) => files,
+                Err(error) => {
+                    eprintln!("{}: {error}", root.display());
+                    return ExitCode::from(2);
+                }
+            };
+        }
+        let theirs = match theirs(kubectl, &files, &root) {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                eprintln!("{}: {error}", root.display());
+                return ExitCode::from(2);
+            }
+        };
+        let ours = ours(&files, &root);
+        failing += u64::from(matches!(theirs, Error(_)));
+        if std::env::var_os("DIFFERENTIAL_ERRORS").is_some()
+            && let Error(told) = &theirs
+        {
+            println!("{seed}: {told}");
+        }
+        if reducing || compare(&ours, &theirs).is_some() {
+            show(seed, &files, &ours, &theirs);
+            differing.push(seed);
+        } else {
+            let _ = std::fs::remove_dir_all(&root);
+        }
+    }
+    println!(
+        "{count} trees, {failing} of them refused by kubectl, {} differing: {differing:?}",
+        differing.len()
+    );
+    if differing.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}

@@ -1,0 +1,460 @@
+//! What the comparison with kubectl on generated trees found, in small: each tree with what kubectl prints.
+
+use overlay::{MemoryTree, Options, render};
+
+use crate::ROOT;
+
+struct Case {
+    name: &'static str,
+    files: &'static [(&'static str, &'static str)],
+    output: &'static str,
+}
+
+#[test]
+fn what_was_found_stays_found() {
+    let problems: Vec<String> = CASES
+        .iter()
+        .filter_map(|case| {
+            let tree: MemoryTree = case
+                .files
+                .iter()
+                .map(|(path, text)| (format!("{ROOT}/{path}"), text.as_bytes().to_vec()))
+                .collect();
+            let output = match render(&tree, ROOT, &Options::default()) {
+                Ok(rendered) => rendered.to_yaml(),
+                Err(error) => format!("error: {error}"),
+            };
+            (output != case.output).then(|| {
+                let (name, wanted) = (case.name, case.output);
+                format!("{name}:\n{output}instead of\n{wanted}")
+            })
+        })
+        .collect();
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+const CASES: &[Case] = &[
+    Case {
+        name: "a merge key as a value",
+        files: &[
+            (
+                "kustomization.yaml",
+                r#"resources: [a.yaml]
+commonAnnotations: {a: '<<'}
+"#,
+            ),
+            (
+                "a.yaml",
+                r#"apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: a
+data:
+  k: "<<"
+"#,
+            ),
+        ],
+        output: r#"apiVersion: v1
+data:
+  k: <<
+kind: ConfigMap
+metadata:
+  annotations:
+    a: <<
+  name: a
+"#,
+    },
+    Case {
+        name: "dates and nothing between brackets",
+        files: &[
+            (
+                "kustomization.yaml",
+                r#"resources: [a.yaml]
+"#,
+            ),
+            (
+                "a.yaml",
+                r#"apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: a
+block:
+  a: 2001-12-14t21:59:43.10-05:00
+  b:
+  c: 2020-01-01
+flow: {a: 2001-12-14t21:59:43.10-05:00, b: , c: 2020-01-01, d: ~, e: [1, 1:30]}
+"#,
+            ),
+        ],
+        output: r#"apiVersion: v1
+block:
+  a: "2001-12-14T21:59:43.1-05:00"
+  b: null
+  c: "2020-01-01T00:00:00Z"
+flow:
+  a: "2001-12-14t21:59:43.10-05:00"
+  b: ""
+  c: "2020-01-01T00:00:00Z"
+  d: null
+  e:
+  - 1
+  - "1:30"
+kind: ConfigMap
+metadata:
+  name: a
+"#,
+    },
+    Case {
+        name: "whole numbers that a float can't hold",
+        files: &[
+            (
+                "kustomization.yaml",
+                r#"resources: [a.yaml]
+patches:
+- target: {kind: ConfigMap}
+  patch: |
+    - op: add
+      path: /n
+      value: [-9223372036854775808, 9007199254740993, 1152921504606846976, 18446744073709551615, 1e20]
+"#,
+            ),
+            (
+                "a.yaml",
+                r#"apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: a
+"#,
+            ),
+        ],
+        output: r#"apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: a
+"n":
+- -9.223372036854776e+18
+- 9007199254740992
+- 1152921504606847000
+- 1.8446744073709552e+19
+- 1e+20
+"#,
+    },
+    Case {
+        name: "folded text written again",
+        files: &[
+            (
+                "kustomization.yaml",
+                r#"resources: [a.yaml]
+"#,
+            ),
+            (
+                "a.yaml",
+                r#"apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: a
+data:
+  k: >+
+    a
+
+  l: >
+    a
+
+    b
+  m: >-
+    a
+
+
+    b
+  o: >
+    a b c
+      indented
+    more
+
+  q: >
+
+    a
+  z: >+
+    last
+
+"#,
+            ),
+        ],
+        output: r#"apiVersion: v1
+data:
+  k: |+
+    a
+
+
+  l: |
+    a
+    b
+  m: |-
+    a
+
+    b
+  o: |
+    a b c
+
+      indented
+    more
+  q: |2
+
+    a
+  z: |+
+    last
+
+
+kind: ConfigMap
+metadata:
+  name: a
+"#,
+    },
+    Case {
+        name: "a label that another narrows",
+        files: &[
+            (
+                "kustomization.yaml",
+                r#"resources: [a.yaml]
+labels:
+- pairs: {app: x, tier: '1'}
+  includeTemplates: true
+- pairs: {tier: '2'}
+"#,
+            ),
+            (
+                "a.yaml",
+                r#"apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: a
+spec:
+  template:
+    metadata:
+      labels:
+        q: r
+    spec: {}
+"#,
+            ),
+        ],
+        output: r#"apiVersion: apps/v1
+kind: Deployment
+metadata:
+  labels:
+    app: x
+    tier: "2"
+  name: a
+spec:
+  template:
+    metadata:
+      labels:
+        app: x
+        q: r
+        tier: "2"
+    spec: {}
+"#,
+    },
+    Case {
+        name: "a shared label that a patch changes",
+        files: &[
+            (
+                "kustomization.yaml",
+                r#"resources: [base]
+patches:
+- patch: |
+    apiVersion: apps/v1
+    kind: Deployment
+    metadata:
+      name: a
+      labels:
+        app: patched
+"#,
+            ),
+            (
+                "base/kustomization.yaml",
+                r#"resources: [a.yaml]
+commonLabels: {app: x}
+"#,
+            ),
+            (
+                "base/a.yaml",
+                r#"apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: a
+spec:
+  template:
+    metadata:
+      labels:
+        q: r
+    spec: {}
+"#,
+            ),
+        ],
+        output: r#"apiVersion: apps/v1
+kind: Deployment
+metadata:
+  labels:
+    app: patched
+  name: a
+spec:
+  selector:
+    matchLabels:
+      app: patched
+  template:
+    metadata:
+      labels:
+        app: patched
+        q: r
+    spec: {}
+"#,
+    },
+    Case {
+        name: "labels that a JSON patch tells apart",
+        files: &[
+            (
+                "kustomization.yaml",
+                r#"resources: [base]
+patches:
+- target: {kind: Deployment}
+  patch: '[{"op": "add", "path": "/metadata/annotations", "value": {"k": "v"}}]'
+labels:
+- pairs: {app: z}
+"#,
+            ),
+            (
+                "base/kustomization.yaml",
+                r#"resources: [a.yaml]
+commonLabels: {app: x}
+"#,
+            ),
+            (
+                "base/a.yaml",
+                r#"apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: a
+spec:
+  template:
+    metadata:
+      labels:
+        q: r
+    spec: {}
+"#,
+            ),
+        ],
+        output: r#"apiVersion: apps/v1
+kind: Deployment
+metadata:
+  annotations:
+    k: v
+  labels:
+    app: z
+  name: a
+spec:
+  selector:
+    matchLabels:
+      app: x
+  template:
+    metadata:
+      labels:
+        app: x
+        q: r
+    spec: {}
+"#,
+    },
+    Case {
+        name: "a replacement into its own source",
+        files: &[
+            (
+                "kustomization.yaml",
+                r#"resources: [a.yaml]
+replacements:
+- source: {kind: ConfigMap, name: a, fieldPath: metadata.labels}
+  targets:
+  - select: {kind: ConfigMap}
+    fieldPaths: [metadata.labels.app, metadata.labels.own]
+    options: {create: true}
+"#,
+            ),
+            (
+                "a.yaml",
+                r#"apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: a
+  labels:
+    patched: x
+"#,
+            ),
+        ],
+        output: r#"apiVersion: v1
+kind: ConfigMap
+metadata:
+  labels:
+    app:
+      app: {}
+      patched: x
+    own:
+      app:
+        app: {}
+        patched: x
+      own: {}
+      patched: x
+    patched: x
+  name: a
+"#,
+    },
+    Case {
+        name: "a replacement that changes its source",
+        files: &[
+            (
+                "kustomization.yaml",
+                r#"resources: [a.yaml, b.yaml]
+replacements:
+- source: {kind: ConfigMap, name: a, fieldPath: data.k}
+  targets:
+  - select: {kind: ConfigMap, name: a}
+    fieldPaths: [data.k]
+    options: {delimiter: '-', index: 1}
+  - select: {kind: ConfigMap, name: b}
+    fieldPaths: [data.k]
+"#,
+            ),
+            (
+                "a.yaml",
+                r#"apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: a
+data:
+  k: x-y-z
+"#,
+            ),
+            (
+                "b.yaml",
+                r#"apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: b
+data:
+  k: old
+"#,
+            ),
+        ],
+        output: r#"apiVersion: v1
+data:
+  k: x-x-y-z-z
+kind: ConfigMap
+metadata:
+  name: a
+---
+apiVersion: v1
+data:
+  k: x-x-y-z-z
+kind: ConfigMap
+metadata:
+  name: b
+"#,
+    },
+];
