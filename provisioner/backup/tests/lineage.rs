@@ -341,6 +341,50 @@ fn a_lost_index_costs_reading_and_nothing_else() {
     assert_eq!((again.records(), same), (index.records(), lineage));
 }
 
+#[test]
+fn a_backup_that_was_removed_still_witnesses() {
+    let archive = [
+        stored(1, 40, &[]),
+        stored(2, 80, &[]),
+        // Mined again after the backup that shows it was removed.
+        stored(3, 90, &[(60, 7)]),
+    ];
+    let (index, lineage, verdicts) = traced(&archive);
+    let listing = [&archive[0].candidate, &archive[2].candidate].map(Clone::clone);
+    let gone: Vec<&str> = index
+        .gone(&listing)
+        .map(|record| record.key.as_str())
+        .collect();
+    assert_eq!(gone, [archive[1].candidate.key.as_str()]);
+    let evidence = [0, 2].map(|position| Evidence {
+        candidate: &archive[position].candidate,
+        lock: LOCKED,
+        verdict: Some(&verdicts[position].verdict),
+        standing: Some(&lineage.standings[position]),
+    });
+    let policy = Policy::strict(day(9), NONE, day(9));
+    let found = known_good(&evidence, &policy);
+    assert_eq!(found.chosen, Some(0));
+    assert_eq!(found.passed_over.len(), 1);
+    assert!(matches!(
+        found.passed_over[0].reasons.as_slice(),
+        [Reason::Contradicts { from: 60, .. }]
+    ));
+    // Without the index nothing is left that could tell: the younger one extends what is there. The time it was stored
+    // is what protects then.
+    let (_, alone, _) = traced(&[stored(1, 40, &[]), stored(3, 90, &[(60, 7)])]);
+    assert!(alone.standings[1].is_consistent());
+    let before = Policy::strict(day(3), NONE, day(9));
+    let evidence = evidence.map(|evidence| Evidence {
+        standing: Some(
+            &alone.standings[usize::from(evidence.candidate.key != archive[0].candidate.key)],
+        ),
+        ..evidence
+    });
+    assert_eq!(known_good(&evidence, &policy).chosen, Some(1));
+    assert_eq!(known_good(&evidence, &before).chosen, Some(0));
+}
+
 const LOCKED: Lock = Lock::Compliance {
     until: Timestamp::MAX,
 };

@@ -152,6 +152,10 @@ impl Canonical {
             return Ok(Scan::More);
         }
         decoded.clear();
+        if let Some(end) = text::plain_end(input, start) {
+            decoded.extend_from_slice(&input[start + 1..end - 1]);
+            return expect_colon(input, end);
+        }
         let mark = self.out.len();
         let mut facts = StringFacts::default();
         let read = text::read(input, start, &mut self.out, Some(decoded), &mut facts);
@@ -476,7 +480,12 @@ fn offset(value: usize, at: usize) -> Result<u32, Fault> {
 }
 
 /// The position of the first byte from `at` on that is not JSON white space.
+#[inline]
 pub(super) fn skip_space(input: &[u8], at: usize) -> usize {
+    // Mostly there is none.
+    if input.get(at).is_some_and(|byte| *byte > b' ') {
+        return at;
+    }
     at + input[at.min(input.len())..]
         .iter()
         .take_while(|&&byte| matches!(byte, b' ' | b'\n' | b'\t' | b'\r'))

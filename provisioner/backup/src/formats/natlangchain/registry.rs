@@ -20,6 +20,11 @@ const WINDOW_BYTES: usize = 1 << 20;
 /// Fingerprints that are checked. The application keeps those of one hour.
 const MOST_FINGERPRINTS: usize = 32 << 10;
 
+/// Claims about assets that entries make and that are remembered.
+const MOST_CLAIMS: usize = 64 << 10;
+/// Holders of assets that are remembered: more than claims can cover, so that one too many never goes unnoticed.
+const MOST_HOLDERS: usize = MOST_CLAIMS + 8;
+
 /// Which registry is being read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Reading {
@@ -68,6 +73,16 @@ pub(super) struct Registry {
     odd_records: u64,
     registry_seen: bool,
     assets: u64,
+    /// What the registry of assets says: hashes of an asset and one who has or had it.
+    holders: HashSet<u64>,
+    /// The same as entries say it.
+    claims: HashSet<u64>,
+    /// Entries claim more than is remembered, so nobody can say that they do not claim something.
+    claims_open: bool,
+    /// Parts of the registry of assets the application does not write.
+    odd_assets: u64,
+    /// Keys that should have a value of their own, less the values that came.
+    unpaired: i64,
     fingerprints: Vec<([u8; 32], f64)>,
     /// Fingerprints the application does not write.
     odd_fingerprints: u64,
@@ -81,6 +96,7 @@ impl Registry {
     pub(super) fn begin(&mut self, name: &[u8]) {
         self.section.clear();
         self.reference.clear();
+        self.unpaired = 0;
         self.reading = match name {
             b"derivative_registry" => Reading::Derivatives,
             b"asset_registry" => Reading::Assets,
@@ -94,7 +110,11 @@ impl Registry {
                 self.odd_records = 0;
                 self.registry_seen = true;
             }
-            Reading::Assets => self.assets = 0,
+            Reading::Assets => {
+                self.assets = 0;
+                self.odd_assets = 0;
+                self.holders.clear();
+            }
             Reading::Fingerprints => {
                 self.fingerprints.clear();
                 self.odd_fingerprints = 0;
@@ -107,42 +127,78 @@ impl Registry {
     pub(super) fn restart_chain(&mut self) {
         self.in_chain = Derivatives::default();
         self.recent = Window::default();
+        self.claims.clear();
+        self.claims_open = false;
+    }
+
+    /// Ends the value of a field of the file.
+    pub(super) fn end(&mut self) {
+        // A key without a value of its own, such as one with an empty list under it, is a place to hide in.
+        let hidden = self.unpaired.unsigned_abs();
+        match self.reading {
+            Reading::Assets => self.odd_assets += hidden,
+            Reading::Fingerprints => self.odd_fingerprints += hidden,
+            Reading::Derivatives | Reading::Other => {}
+        }
+        self.reading = Reading::Other;
     }
 
     /// A key at this depth (1 for the keys of the registry itself).
     pub(super) fn key(&mut self, depth: usize, key: &[u8]) {
-        let part = match depth {
-            1 => &mut self.section,
-            2 => &mut self.reference,
-            _ => return,
-        };
-        part.clear();
-        part.extend_from_slice(key);
-        if self.reading == Reading::Derivatives {
-            // A key may hide something even if nothing lies under it.
-            let usual = match depth {
-                1 => matches!(key, b"parents" | b"entry_cache" | b"derivatives"),
-                _ => is_reference(key),
-            };
-            self.odd_records += u64::from(!usual);
+        match depth {
+            1 => {
+                self.section.clear();
+                self.section.extend_from_slice(key);
+                self.reference.clear();
+            }
+            2 => {
+                self.reference.clear();
+                self.reference.extend_from_slice(key);
+            }
+            _ => {}
+        }
+        // A key may hide something even if nothing lies under it.
+        match (self.reading, depth) {
+            (Reading::Derivatives, 1) => {
+                let usual = matches!(key, b"parents" | b"entry_cache" | b"derivatives");
+                self.odd_records += u64::from(!usual);
+            }
+            (Reading::Derivatives, 2) => self.odd_records += u64::from(!is_reference(key)),
+            (Reading::Derivatives, _) => self.odd_records += 1,
+            (Reading::Assets, 1) => {
+                let usual = matches!(
+                    key,
+                    b"ownership" | b"pending_transfers" | b"transfer_history"
+                );
+                self.odd_assets += u64::from(!usual);
+            }
+            (Reading::Assets, 2) | (Reading::Fingerprints, 1) => self.unpaired += 1,
+            (Reading::Assets, _) => self.odd_assets += 1,
+            (Reading::Fingerprints, _) => self.odd_fingerprints += 1,
+            (Reading::Other, _) => {}
         }
     }
 
     /// Whether an object at this depth is a record, to be read as a whole.
     pub(super) fn is_record(&self, depth: usize) -> bool {
-        self.reading == Reading::Derivatives
-            && match self.section.as_slice() {
-                b"entry_cache" => depth == 2,
-                b"parents" | b"derivatives" => depth == 3,
-                _ => false,
-            }
+        match (self.reading, self.section.as_slice()) {
+            (Reading::Derivatives, b"entry_cache") => depth == 2,
+            (Reading::Derivatives, b"parents" | b"derivatives") => depth == 3,
+            (Reading::Assets, b"pending_transfers" | b"transfer_history") => depth == 2,
+            _ => false,
+        }
     }
 
     /// A scalar or a record at this depth, in canonical form.
     pub(super) fn value(&mut self, depth: usize, text: &[u8]) {
         match self.reading {
             Reading::Derivatives => self.derivative(depth, text),
-            Reading::Assets => self.assets += 1,
+            Reading::Assets => {
+                self.assets += 1;
+                if self.asset(depth, text).is_none() {
+                    self.odd_assets += 1;
+                }
+            }
             Reading::Fingerprints => self.fingerprint(depth, text),
             Reading::Other => {}
         }
@@ -195,7 +251,86 @@ impl Registry {
         }
     }
 
+    /// Takes note of what the registry says about an asset; `None` when the application does not write such a thing.
+    fn asset(&mut self, depth: usize, text: &[u8]) -> Option<()> {
+        if depth != 2 {
+            return None;
+        }
+        let history = self.section == b"transfer_history";
+        if !history {
+            self.unpaired -= 1;
+        }
+        if self.section == b"ownership" {
+            self.holds(text);
+            return Some(());
+        }
+        let part = |name: &[u8]| walk::member(text, name);
+        let (fingerprint, from) = (part(b"fingerprint")?, part(b"from")?);
+        let (timestamp, to) = (part(b"timestamp")?, part(b"to")?);
+        let mut usual = Vec::with_capacity(text.len());
+        for (name, value) in [
+            ("{\"asset_id\": ", part(b"asset_id").filter(|_| history)),
+            (", \"fingerprint\": ", Some(fingerprint)),
+            (", \"from\": ", Some(from)),
+            (", \"timestamp\": ", Some(timestamp)),
+            (", \"to\": ", Some(to)),
+        ] {
+            let Some(value) = value else { continue };
+            let name = if usual.is_empty() {
+                name.replacen(", ", "{", 1)
+            } else {
+                name.to_owned()
+            };
+            usual.extend_from_slice(name.as_bytes());
+            usual.extend_from_slice(value);
+        }
+        usual.push(b'}');
+        if usual != text || !matches!(timestamp.first(), Some(b'0'..=b'9')) {
+            return None;
+        }
+        if history {
+            let asset = part(b"asset_id")?;
+            self.reference.clear();
+            name_of_asset(asset, &mut self.reference)?;
+        }
+        self.holds(from);
+        self.holds(to);
+        Some(())
+    }
+
+    fn holds(&mut self, holder: &[u8]) {
+        if self.holders.len() < MOST_HOLDERS {
+            let hash = self.hasher.hash_one((&self.reference[..], holder));
+            self.holders.insert(hash);
+        }
+    }
+
+    /// An entry that names an asset says that its author had it and that somebody else gets it. Only through entries do
+    /// assets come into the registry.
+    fn claim(&mut self, entry: &EntryReader) {
+        let metadata = entry.text(Field::Metadata).unwrap_or_default();
+        let part = |name: &[u8]| walk::member(metadata, name).filter(|text| is_truthy(text));
+        let Some(asset) = part(b"asset_id") else {
+            return;
+        };
+        self.text.clear();
+        if self.claims.len() >= MOST_CLAIMS || name_of_asset(asset, &mut self.text).is_none() {
+            self.claims_open = true;
+            return;
+        }
+        let to = part(b"recipient")
+            .or_else(|| part(b"to"))
+            .unwrap_or(b"\"unknown\"");
+        for holder in [entry.text(Field::Author).unwrap_or_default(), to] {
+            let hash = self.hasher.hash_one((&self.text[..], holder));
+            self.claims.insert(hash);
+        }
+    }
+
     fn fingerprint(&mut self, depth: usize, text: &[u8]) {
+        if depth == 1 {
+            self.unpaired -= 1;
+        }
         let time = std::str::from_utf8(text)
             .ok()
             .and_then(|text| text.parse::<f64>().ok());
@@ -213,6 +348,7 @@ impl Registry {
     /// An entry of the chain.
     pub(super) fn mined(&mut self, block: u64, place: u64, entry: &EntryReader) {
         self.recent.add(entry);
+        self.claim(entry);
         let Some(refs) = entry.text(Field::ParentRefs).filter(|text| is_truthy(text)) else {
             return;
         };
@@ -275,6 +411,7 @@ impl Registry {
     /// An entry that is not mined yet.
     pub(super) fn pending(&mut self, entry: &EntryReader) {
         self.pending.add(entry);
+        self.claim(entry);
     }
 
     /// Another list of entries replaces the one read so far.
@@ -320,6 +457,24 @@ impl Registry {
                 }
             }
         }
+        if self.odd_assets > 0 {
+            findings.push(Finding::new(
+                Code::RegistryMismatch,
+                format!(
+                    "the registry of assets has {} unusual records",
+                    self.odd_assets
+                ),
+            ));
+        }
+        let unclaimed = self.holders.difference(&self.claims).count();
+        if unclaimed > 0 && !self.claims_open {
+            findings.push(Finding::new(
+                Code::RegistryMismatch,
+                format!(
+                    "the registry of assets names {unclaimed} owner(s) that no entry speaks of"
+                ),
+            ));
+        }
         if self.assets > 0 {
             findings.push(Finding::new(
                 Code::AssetsUnverified,
@@ -359,6 +514,16 @@ fn is_reference(key: &[u8]) -> bool {
         |part: &[u8]| (1..=20).contains(&part.len()) && part.iter().all(u8::is_ascii_digit);
     let mut parts = key.split(|&byte| byte == b':');
     matches!((parts.next(), parts.next(), parts.next()), (Some(block), Some(entry), None) if digits(block) && digits(entry))
+}
+
+/// Appends what an asset is called as a key; `None` when UTF-8 can't express it.
+fn name_of_asset(asset: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    if asset.first() == Some(&b'"') {
+        return walk::decode(asset, out);
+    }
+    // Python makes a key of a number or a truth value by writing it as text.
+    out.extend_from_slice(asset);
+    Some(())
 }
 
 /// Author, intent and content of the newest entries, in two buffers that take turns.

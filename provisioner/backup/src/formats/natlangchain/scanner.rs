@@ -512,7 +512,10 @@ impl Scanner {
             }
             self.state = match self.state {
                 State::SkipBlock => State::BlockAfter,
-                _ => State::TopAfter,
+                _ => {
+                    self.registry.end();
+                    State::TopAfter
+                }
             };
         }
         Ok(true)

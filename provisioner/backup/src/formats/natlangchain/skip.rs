@@ -140,6 +140,8 @@ impl Skipper {
                 let Scan::Done(length) = scan else {
                     return Ok(Skipped::More);
                 };
+                // A record is read as a whole, and a key may occur twice in it.
+                self.duplicates |= self.scalar.facts.duplicate_keys > 0;
                 if let Some(registry) = registry.as_mut() {
                     registry.value(self.levels.len(), &self.scalar.out);
                 }

@@ -34,6 +34,12 @@ pub(super) fn literal_run(bytes: &[u8]) -> usize {
             .count()
 }
 
+/// The end of the string whose opening quote is at `start`, after its closing one, if nothing in it is escaped.
+pub(super) fn plain_end(input: &[u8], start: usize) -> Option<usize> {
+    let end = start + 1 + literal_run(&input[start + 1..]);
+    (input.get(end) == Some(&b'"')).then_some(end + 1)
+}
+
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Appends one UTF-16 code unit the way `json.dumps` escapes it.
@@ -315,6 +321,23 @@ mod tests {
                     assert_eq!(ours, std, "{bytes:x?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn plain_strings_end_at_their_quote() {
+        for (text, end) in [
+            ("\"\"", Some(2)),
+            ("\"a\":1", Some(3)),
+            ("\"a", None),
+            ("\"", None),
+            ("\"\\n\"", None),
+            ("\"a\\\"b\"", None),
+            ("\"é\"", None),
+            ("\"\u{7f}\"", None),
+            ("\"a\nb\"", None),
+        ] {
+            assert_eq!(plain_end(text.as_bytes(), 0), end, "{text:?}");
         }
     }
 
