@@ -381,3 +381,33 @@ fn numbers_and_characters_no_other_tool_writes() {
         assert_eq!(codes(&check(&text)), [Code::JsonUtf8Invalid], "{bytes:x?}");
     }
 }
+
+#[test]
+fn what_lies_behind_a_limit_does_not_show() {
+    let entry = "{\"chain\":[{\"index\":0,\"entries\":[{\"content\":\"";
+    let index = "{\"chain\":[{\"index\":\"";
+    for (head, filler, tail) in [
+        (entry, 8_000, &b"\xff"[..]),
+        (entry, 4_000, b"\xff"),
+        (entry, 4_080, b"\\ud8"),
+        (index, 40_000, b"\xff"),
+        ("{\"", 8_000, b"\xff"),
+        ("{\"x\":\"", 8_000, b"\xff"),
+        ("{\"x\":\"", 4_080, b"\xff"),
+    ] {
+        let text = [head.as_bytes(), &vec![b'a'; filler], tail, b"\"}]}]}"].concat();
+        let verdicts = [text.len(), 1, 5, 4_096, 4_097].map(|size| {
+            let mut options = options();
+            options.threaded = false;
+            options.limits.entry_bytes = 4 << 10;
+            let mut verifier = backup::Verifier::new(options);
+            for piece in text.chunks(size) {
+                verifier.push(piece);
+            }
+            verifier.finish().unwrap().verdict
+        });
+        for verdict in &verdicts {
+            assert_eq!(verdict, &verdicts[0], "{head} {filler}");
+        }
+    }
+}

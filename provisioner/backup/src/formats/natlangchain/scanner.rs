@@ -355,10 +355,10 @@ impl Scanner {
             return Ok(false);
         }
         self.scalar.clear();
-        let scan = self
-            .scalar
-            .bare_key(&self.buffer[self.position..], 0, &mut self.key)?;
-        self.settle(scan, self.options.limits.entry_bytes)
+        let limit = self.options.limits.entry_bytes;
+        let rest = view(&self.buffer[self.position..], limit);
+        let scan = self.scalar.bare_key(rest, 0, &mut self.key)?;
+        self.settle(scan, limit)
     }
 
     fn warn(
@@ -474,7 +474,8 @@ impl Scanner {
             return Ok(false);
         }
         self.scalar.clear();
-        let scan = self.scalar.value(&self.buffer[self.position..], 0)?;
+        let rest = view(&self.buffer[self.position..], SCALAR_BYTES);
+        let scan = self.scalar.value(rest, 0)?;
         if !self.settle(scan, SCALAR_BYTES)? {
             return Ok(false);
         }
@@ -494,12 +495,14 @@ impl Scanner {
             return Ok(false);
         }
         let registry = (self.state == State::SkipTop).then_some(&mut self.registry);
-        let skipped = self.skipper.step(&self.buffer[self.position..], registry)?;
+        let limit = self.options.limits.entry_bytes;
+        let rest = view(&self.buffer[self.position..], limit);
+        let skipped = self.skipper.step(rest, registry)?;
         let scan = match skipped {
             Skipped::Token(length) | Skipped::Finished(length) => Scan::Done(length),
             Skipped::More => Scan::More,
         };
-        if !self.settle(scan, self.options.limits.entry_bytes)? {
+        if !self.settle(scan, limit)? {
             return Ok(false);
         }
         if matches!(skipped, Skipped::Finished(_)) {
@@ -526,8 +529,11 @@ impl Scanner {
             return Ok(false);
         }
         let offset = self.offset();
-        let scan = self.entry.read(&self.buffer[self.position..])?;
-        if !self.settle(scan, self.options.limits.entry_bytes)? {
+        let limit = self.options.limits.entry_bytes;
+        let scan = self
+            .entry
+            .read(view(&self.buffer[self.position..], limit))?;
+        if !self.settle(scan, limit)? {
             return Ok(false);
         }
         self.judge_entry(list, offset);
@@ -686,6 +692,12 @@ impl Scanner {
         }
         true
     }
+}
+
+/// What may be looked at of a value with this limit: one byte more shows that it is too large. What lies behind must not
+/// show, because whether it is there already depends on how the input was cut into pieces.
+fn view(rest: &[u8], limit: usize) -> &[u8] {
+    &rest[..rest.len().min(limit.saturating_add(1))]
 }
 
 /// The latest date an entry may have; nothing when the clock is beyond what dates can say, so that no date is later.
