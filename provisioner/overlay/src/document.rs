@@ -75,11 +75,9 @@ fn keep_valid(nodes: Vec<Node>) -> Result<Vec<Node>> {
 
 /// Demands a kind, and a name of everything but lists.
 pub(crate) fn check(node: &Node) -> Result<()> {
-    let text = |node: Option<&Node>| {
-        node.filter(|n| !n.is_empty())
-            .map_or("", Node::text)
-            .to_owned()
-    };
+    fn text(node: Option<&Node>) -> &str {
+        node.filter(|n| !n.is_empty()).map_or("", Node::text)
+    }
     let metadata = node.get("metadata").filter(|m| !m.is_empty());
     let part = |name: &str| text(metadata.and_then(|m| m.get(name)));
     let (api_version, kind, name, namespace) = (

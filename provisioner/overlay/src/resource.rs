@@ -206,9 +206,13 @@ impl Resource {
         let Some(map) = self.metadata().and_then(|m| m.get(field)) else {
             return BTreeMap::new();
         };
+        // A list that stands where the mapping should counts as keys and values in turn.
+        let listed = map.items().chunks_exact(2).map(|pair| (&pair[0], &pair[1]));
         map.entries()
             .iter()
-            .map(|e| (e.key.text().to_owned(), e.value.text().to_owned()))
+            .map(|e| (&e.key, &e.value))
+            .chain(listed)
+            .map(|(key, value)| (key.text().to_owned(), value.text().to_owned()))
             .collect()
     }
 

@@ -100,7 +100,13 @@ impl SelectorMatcher {
 
     /// By the identity as it was read or as it is now; the kind must be that of now.
     pub(crate) fn matches_resource(&self, resource: &Resource, schema: &Schema) -> bool {
+        // What needs no identities to be put together is looked at first.
         if !self.kind.matches(resource.kind()) {
+            return false;
+        }
+        if let Pattern::Literal(name) = &self.name
+            && !resource.may_be_named(name)
+        {
             return false;
         }
         let current = resource.current_id();

@@ -2,6 +2,7 @@
 //!
 //! A tree depends on nothing but its seed. What differs is written to `differential-SEED` below the system's
 //! temporary directory; `differential KUBECTL SEED reduce` also leaves out of a tree what the difference does not need.
+//! With `DIFFERENTIAL_ERRORS` set, it also says why kubectl refuses a tree.
 
 mod generate;
 mod objects;
@@ -161,7 +162,7 @@ fn show(seed: u64, files: &Files, ours: &Outcome, theirs: &Outcome) {
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [kubectl, seed, count] = arguments.as_slice() else {
-        eprintln!("usage: differential KUBECTL SEED COUNT|reduce|show");
+        eprintln!("usage: differential KUBECTL SEED COUNT|reduce");
         return ExitCode::from(2);
     };
     let first: u64 = seed.parse().unwrap_or_default();

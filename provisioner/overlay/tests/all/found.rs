@@ -364,6 +364,34 @@ spec:
 "#,
     },
     Case {
+        name: "annotations that are a list",
+        files: &[
+            (
+                "kustomization.yaml",
+                r#"resources: [a.yaml]
+patches:
+- target: {kind: ConfigMap}
+  patch: '[{"op": "add", "path": "/metadata/annotations", "value": ["b", "c"]}]'
+"#,
+            ),
+            (
+                "a.yaml",
+                r#"apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: a
+"#,
+            ),
+        ],
+        output: r#"apiVersion: v1
+kind: ConfigMap
+metadata:
+  annotations:
+    b: c
+  name: a
+"#,
+    },
+    Case {
         name: "a replacement into its own source",
         files: &[
             (
