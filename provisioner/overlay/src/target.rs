@@ -168,7 +168,7 @@ impl<'t, 's> Target<'t, 's> {
                 unused.join(",")
             ));
         }
-        drop_local(&mut all.map)?;
+        drop_local(&mut all.map, &schema)?;
         Ok(all.map)
     }
 
@@ -636,15 +636,15 @@ fn wrap(error: Error, prefix: &str) -> Error {
     }
 }
 
-/// Leaves out objects that are only there for local use.
-fn drop_local(map: &mut ResMap) -> Result<()> {
+/// Leaves out objects that are only there for local use; of the others no two may be the same.
+fn drop_local(map: &mut ResMap, schema: &Schema) -> Result<()> {
     for resource in map.items() {
         document::check(&resource.node)?;
     }
     if map.items().iter().any(is_local) {
         map.items_mut().retain(|resource| !is_local(resource));
     }
-    Ok(())
+    map.check_distinct(schema)
 }
 
 fn is_local(resource: &Resource) -> bool {
