@@ -268,6 +268,10 @@ impl World {
         // Asking who one is and trying a change without making it are creations and patches by name only.
         let kubernetes = lines(&endpoints.kube_audit_log)
             .iter()
+            .filter(|line| {
+                let verb = line["verb"].as_str().unwrap_or_default();
+                ["create", "update", "patch", "delete", "deletecollection"].contains(&verb)
+            })
             .filter(|line| line["objectRef"]["resource"] != "selfsubjectreviews")
             .filter(|line| {
                 let asked = line["requestURI"].as_str().unwrap_or_default();
@@ -282,9 +286,10 @@ impl World {
                 ["create", "update", "patch", "delete"].contains(&operation)
             })
             .count();
-        let aws = std::fs::read_to_string(&endpoints.aws_change_log)
+        let aws = std::fs::read_to_string(&endpoints.aws_request_log)
             .unwrap_or_default()
             .lines()
+            .filter(|line| line.starts_with("change "))
             .count();
         let s3 = self.aws(&format!(
             "import urllib.request\n\

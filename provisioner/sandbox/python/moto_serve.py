@@ -20,8 +20,8 @@ from urllib.parse import parse_qs
 READING = ("Describe", "Get", "List", "Simulate", "Lookup", "Search", "Decode")
 # A copy of the code's version is kept with the state: pickles of another version may not fit.
 FORMAT = 1
-# The names of the actions that may have changed something, one a line.
-CHANGES = "changes.log"
+# Every request, one a line: `read` or `change`, then the action's name.
+REQUESTS = "requests.log"
 
 
 def pickle_keys():
@@ -51,13 +51,13 @@ def read_key(pem):
 
 
 class Kept:
-    """moto's WSGI application, one request at a time, its state in a file and its changes written down."""
+    """moto's WSGI application, one request at a time, its state in a file and every request written down."""
 
     def __init__(self, app, path):
         from moto import __version__
 
         self.app, self.path, self.version = app, path, __version__
-        self.log = os.path.join(os.path.dirname(path), CHANGES)
+        self.log = os.path.join(os.path.dirname(path), REQUESTS)
         self.lock = threading.Lock()
 
     def load(self):
@@ -92,10 +92,9 @@ class Kept:
 
     def __call__(self, environ, start_response):
         with self.lock:
-            change = changing(environ)
-            if change:
-                with open(self.log, "a") as log:
-                    log.write(change + "\n")
+            change, action = what(environ)
+            with open(self.log, "a") as log:
+                log.write(f"{'change' if change else 'read'} {action}\n")
             # The answer is complete before the state is written, and is sent after.
             answer = b"".join(self.app(environ, start_response))
             if change:
@@ -107,19 +106,19 @@ class Kept:
             return [answer]
 
 
-def changing(environ):
-    """The name of an action that may change something, which is all but reading ones and GET; else the empty text."""
+def what(environ):
+    """Whether an action may change something, which is all but reading ones and plain GETs; and its name."""
+    query = environ.get("QUERY_STRING", "")
+    path = f"{environ['REQUEST_METHOD']} {environ.get('PATH_INFO', '')}"
     if environ["REQUEST_METHOD"] in ("GET", "HEAD", "OPTIONS"):
-        named = parse_qs(environ.get("QUERY_STRING", "")).get("Action", [""])[0]
-        return "" if named.startswith(READING) else named
+        named = parse_qs(query).get("Action", [""])[0]
+        return bool(named) and not named.startswith(READING), named or path
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = io.BytesIO(body)
     action = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
     if not action:
         action = parse_qs(body.decode("utf-8", "replace")).get("Action", [""])[0]
-    if action.startswith(READING):
-        return ""
-    return action or f"{environ['REQUEST_METHOD']} {environ.get('PATH_INFO', '')}"
+    return not action.startswith(READING), action or path
 
 
 def main():

@@ -20,8 +20,8 @@ pub struct Endpoints {
     pub objects: Objects,
     /// The endpoint of EC2, IAM, STS and whatever else moto serves.
     pub aws: String,
-    /// The name of every action there that may have changed something, one a line.
-    pub aws_change_log: PathBuf,
+    /// Every request to it, one a line: `read` or `change`, then the action's name.
+    pub aws_request_log: PathBuf,
     /// The AWS account.
     pub account: String,
     /// The AWS region.
@@ -32,7 +32,7 @@ pub struct Endpoints {
     pub aws_credentials_file: PathBuf,
     /// The Kubernetes API server.
     pub kube_server: String,
-    /// Every change that came from outside, as the API server wrote it down: JSON lines.
+    /// Every request that came from outside, as the API server wrote it down: JSON lines.
     pub kube_audit_log: PathBuf,
     /// A kubeconfig with the context [`KUBE_CONTEXT`].
     pub kubeconfig: PathBuf,

@@ -360,7 +360,7 @@ fn describe(
             control_bucket: CONTROL_BUCKET.to_owned(),
         },
         aws: servers.aws.endpoint.clone(),
-        aws_change_log: servers.aws.change_log.clone(),
+        aws_request_log: servers.aws.request_log.clone(),
         account: ACCOUNT.to_owned(),
         region: REGION.to_owned(),
         aws_config_file,

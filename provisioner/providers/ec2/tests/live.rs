@@ -429,6 +429,70 @@ async fn every_kind_is_made_once_read_back_and_removed() {
 }
 
 #[tokio::test]
+async fn looking_at_more_asks_no_more() {
+    let moto = Moto::start().await;
+    let recorder = Recorder::default();
+    let provider = moto.provider(&recorder).await;
+    let scope = scope("20261124-0003");
+    let make = async |address: String, spec: Value| {
+        id(&ensure(&provider, &scope, Action::Create, &address, spec, None).await)
+    };
+    let asked = async || {
+        let before = recorder.calls();
+        let inventory = provider.observe(&scope).await.expect("observe");
+        (inventory.objects.len(), recorder.calls() - before)
+    };
+    let image = moto.image().await;
+    let vpc = make("ec2.vpc.main".to_owned(), json!({"cidr": "10.7.0.0/16"})).await;
+    let mut seen = Vec::new();
+    for numbers in [0..1, 1..12] {
+        for number in numbers {
+            let cidr = format!("10.7.{number}.0/24");
+            let subnet = make(
+                format!("ec2.subnet.s{number}"),
+                json!({"vpc": vpc, "cidr": cidr, "zone": "us-east-1a"}),
+            )
+            .await;
+            make(
+                format!("ec2.security-group.g{number}"),
+                json!({"vpc": vpc, "description": "group"}),
+            )
+            .await;
+            make(
+                format!("ec2.route-table.r{number}"),
+                json!({"vpc": vpc, "subnets": [subnet]}),
+            )
+            .await;
+            make(
+                format!("ec2.volume.v{number}"),
+                json!({"zone": "us-east-1a", "size": 10}),
+            )
+            .await;
+            let name = format!("live-20261124-0003-{number}");
+            let template = make(
+                format!("ec2.launch-template.t{number}"),
+                json!({"name": name, "image": image, "instance_type": "t3.micro"}),
+            )
+            .await;
+            make(
+                format!("ec2.instance.i{number}"),
+                json!({"launch_template": template, "subnet": subnet}),
+            )
+            .await;
+        }
+        seen.push(asked().await);
+    }
+    let [(few, first), (many, second)] = seen[..] else {
+        unreachable!("two rounds")
+    };
+    assert_eq!((few, many), (7, 73));
+    assert_eq!(
+        first, second,
+        "requests to observe {few} and {many} objects"
+    );
+}
+
+#[tokio::test]
 async fn what_is_not_ours_is_left_alone() {
     let moto = Moto::start().await;
     let provider = moto.provider(&Recorder::default()).await;

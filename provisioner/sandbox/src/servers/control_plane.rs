@@ -204,7 +204,7 @@ impl Plan<'_> {
             .argument("--allow-privileged=true")
             .option("--audit-policy-file", &policy)
             .option("--audit-log-path", audit_log(self.dir))
-            .argument("--audit-log-maxsize=10")
+            .argument("--audit-log-maxsize=50")
             .argument("--audit-log-maxbackup=1")
             .argument("--profiling=false");
         Ok((private, process::start(launch).await?))
@@ -297,18 +297,14 @@ impl Plan<'_> {
     }
 }
 
-/// What the users of the sandbox change is written down; what the cluster does by itself is not.
+/// What the users of the sandbox ask is written down; what the cluster does by itself is not.
 fn audit_policy() -> Value {
     json!({
         "apiVersion": "audit.k8s.io/v1",
         "kind": "Policy",
         "omitStages": ["RequestReceived"],
         "rules": [
-            {
-                "level": "Metadata",
-                "users": ["rebuild-sandbox"],
-                "verbs": ["create", "update", "patch", "delete", "deletecollection"],
-            },
+            {"level": "Metadata", "users": ["rebuild-sandbox"]},
             {"level": "None"},
         ],
     })

@@ -16,8 +16,8 @@ const SERVE: &str = include_str!("../../python/moto_serve.py");
 pub(crate) struct Moto {
     pub(crate) process: Process,
     pub(crate) endpoint: String,
-    /// The names of the actions that may have changed something, one a line; written by `moto_serve.py`.
-    pub(crate) change_log: PathBuf,
+    /// Every request, one a line; written by `moto_serve.py`.
+    pub(crate) request_log: PathBuf,
 }
 
 /// Starts it with its state in `dir`.
@@ -46,6 +46,6 @@ pub(crate) async fn start(python: &Path, dir: &Path, ports: &Ports) -> Result<Mo
     Ok(Moto {
         process,
         endpoint,
-        change_log: dir.join("changes.log"),
+        request_log: dir.join("requests.log"),
     })
 }

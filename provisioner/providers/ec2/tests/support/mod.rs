@@ -17,6 +17,14 @@ use provider_ec2::Ec2;
 pub struct Recorder(Arc<Mutex<Vec<BTreeMap<String, String>>>>);
 
 impl Recorder {
+    /// How many calls there were so far.
+    pub fn calls(&self) -> usize {
+        self.0
+            .lock()
+            .expect("no test panics while it records")
+            .len()
+    }
+
     /// The forms of one call, in order.
     pub fn sent(&self, action: &str) -> Vec<BTreeMap<String, String>> {
         let forms = self.0.lock().expect("no test panics while it records");
