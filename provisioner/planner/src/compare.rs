@@ -10,6 +10,9 @@ use crate::live;
 use crate::observed::Observed;
 use crate::plan::FieldChange;
 
+/// The reason of a step that only waits for what is there.
+pub(crate) const UNREADY: &str = "it is not ready yet";
+
 /// Fields that hold policy documents, compared in [`diff::policy_form`].
 const DOCUMENTS: &[&str] = &["trust", "document", "policy"];
 
@@ -112,7 +115,7 @@ pub(crate) fn compare(
     let unready = if observed.ready {
         String::new()
     } else {
-        "it is not ready yet".to_owned()
+        UNREADY.to_owned()
     };
     Comparison {
         changes,
@@ -148,7 +151,7 @@ fn kubernetes(resolved: &Value, observed: &Observed, digest: &str) -> Comparison
     let reason = if observed.digest.as_deref() != Some(digest) && changes.is_empty() {
         "what is declared is not what was applied last"
     } else if !observed.ready {
-        "it is not ready yet"
+        UNREADY
     } else {
         ""
     };

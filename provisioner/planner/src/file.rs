@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::canonical;
+use crate::compare::UNREADY;
 use crate::finding::Severity;
-use crate::plan::{FORMAT, Plan, Step};
+use crate::plan::{Action, FORMAT, Plan, Step};
 
 /// Bytes a plan file may have.
 pub const LARGEST: usize = 64 << 20;
@@ -103,7 +104,7 @@ pub struct Difference {
 
 /// Compares a plan with one made again now, from the same arguments and a fresh observation. Empty when it still holds.
 ///
-/// The time, estimates and remarks that block nothing may differ.
+/// The time, estimates and remarks that block nothing may differ, and what was only waited for may have become ready.
 pub fn stale(plan: &Plan, fresh: &Plan) -> Vec<Difference> {
     let mut found = Vec::new();
     let mut differ = |what: String, how: &str| {
@@ -141,10 +142,18 @@ pub fn stale(plan: &Plan, fresh: &Plan) -> Vec<Difference> {
                 }),
         );
     }
+    let needed: BTreeSet<&str> = fresh.steps.iter().map(|step| step.id.as_str()).collect();
+    let settled: BTreeSet<&str> = plan
+        .steps
+        .iter()
+        .filter(|step| only_waits(step) && !needed.contains(step.id.as_str()))
+        .map(|step| step.id.as_str())
+        .collect();
     let steps = |plan: &Plan| -> BTreeMap<String, String> {
         plan.steps
             .iter()
-            .map(|step| (step.id.clone(), essence(step)))
+            .filter(|step| !settled.contains(step.id.as_str()))
+            .map(|step| (step.id.clone(), essence(step, settled.is_empty())))
             .collect()
     };
     let (before, now) = (steps(plan), steps(fresh));
@@ -193,10 +202,18 @@ fn maps(
     }
 }
 
-/// A step without its estimates.
-fn essence(step: &Step) -> String {
+/// A step whose object is as it is wanted, only not ready yet.
+fn only_waits(step: &Step) -> bool {
+    step.action == Action::Update && step.changes.is_empty() && step.reason == UNREADY
+}
+
+/// A step without its estimates and, where a step is left out, without its order: that follows from what else is compared.
+fn essence(step: &Step, all: bool) -> String {
     let mut step = step.clone();
     (step.seconds, step.calls) = (0, 0);
+    if !all {
+        step.depends_on.clear();
+    }
     serde_json::to_value(&step)
         .map(|value| canonical::digest(&value))
         .unwrap_or_default()

@@ -639,6 +639,29 @@ fn plan_files_are_checked() {
 }
 
 #[test]
+fn what_was_waited_for_may_become_ready() {
+    let settled = plan(Input {
+        inventory: applied(&input()),
+        ..input()
+    })
+    .unwrap();
+    for object in applied(&input()).objects {
+        let mut waiting = input();
+        waiting.inventory = applied(&input());
+        waiting
+            .inventory
+            .objects
+            .iter_mut()
+            .filter(|other| other.address == object.address)
+            .for_each(|other| other.ready = false);
+        let waiting = plan(waiting).unwrap();
+        assert!(waiting.has_changes(), "{}", object.address);
+        assert_eq!(planner::stale(&waiting, &settled), [], "{}", object.address);
+        assert_ne!(planner::stale(&settled, &waiting), [], "{}", object.address);
+    }
+}
+
+#[test]
 fn stale_plans_are_told_apart() {
     let made = plan(input()).unwrap();
     let mut later = input();
