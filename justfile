@@ -27,6 +27,11 @@ docs:
 bench:
     cargo bench --workspace --locked
 
+# A whole rebuild on the sandbox's servers, and the requests of one with nothing to do.
+measure:
+    cargo build --release --locked
+    bash tests/measure.sh
+
 # Outputs of the flake, evaluated against a stub of nixpkgs.
 flake:
     bash .ci/flake
