@@ -4,5 +4,6 @@ mod command;
 mod help;
 mod main_job;
 mod overlays;
+mod planned;
 mod verify;
 mod world;
