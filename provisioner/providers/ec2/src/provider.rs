@@ -105,19 +105,10 @@ impl Ec2 {
             (tags::GENERATION, request.scope.generation.to_string()),
             (tags::ADDRESS, step.address.to_string()),
         ];
-        let filters = ours
-            .iter()
-            .map(|(tag, value)| marks::tag_filter(tag, value))
-            .collect();
-        let (gone, mut live): (Vec<Seen>, Vec<Seen>) = family
-            .list(&self.client, filters)
+        let (gone, mut live): (Vec<Seen>, Vec<Seen>) = self
+            .marked(family, &ours)
             .await?
             .into_iter()
-            // What is ours is not decided by whether a server heeds a filter.
-            .filter(|seen| {
-                ours.iter()
-                    .all(|(tag, value)| seen.tags.get(*tag) == Some(value))
-            })
             .partition(|seen| seen.gone);
         let what = || format!("{} {}", action(step.action), step.address);
         let found = match step.action {
@@ -170,6 +161,25 @@ impl Ec2 {
             canonical::digest_bytes(format!("{}\n{}", step.token, ids.join("\n")).as_bytes())
         };
         Ok((found, token))
+    }
+
+    /// The objects of a family that carry these tags.
+    async fn marked(
+        &self,
+        family: &dyn Family,
+        ours: &[(&str, String)],
+    ) -> Result<Vec<Seen>, Error> {
+        let filters = ours
+            .iter()
+            .map(|(tag, value)| marks::tag_filter(tag, value))
+            .collect();
+        let mut list = family.list(&self.client, filters).await?;
+        // What is ours is not decided by whether a server heeds a filter.
+        list.retain(|seen| {
+            ours.iter()
+                .all(|(tag, value)| seen.tags.get(*tag) == Some(value))
+        });
+        Ok(list)
     }
 
     async fn by_id(&self, family: &dyn Family, id: &str) -> Result<Option<Seen>, Error> {
@@ -339,9 +349,9 @@ impl Provider for Ec2 {
     }
 
     async fn observe(&self, scope: &Scope) -> Result<Inventory, Error> {
-        let environment = || vec![marks::tag_filter(tags::ENVIRONMENT, &scope.environment)];
-        let lists = try_join_all(families::ALL.iter().map(|family| async move {
-            Ok::<_, Error>((*family, family.list(&self.client, environment()).await?))
+        let environment = [(tags::ENVIRONMENT, scope.environment.clone())];
+        let lists = try_join_all(families::ALL.iter().map(|family| async {
+            Ok::<_, Error>((*family, self.marked(*family, &environment).await?))
         }))
         .await?;
         let mut inventory = Inventory::default();
@@ -361,9 +371,7 @@ impl Provider for Ec2 {
             // An object tagged for this environment under another kind's address is not what its tags say.
             objects.extend(
                 list.into_iter()
-                    .filter(|seen| {
-                        !seen.gone && seen.tags.get(tags::ENVIRONMENT) == Some(&scope.environment)
-                    })
+                    .filter(|seen| !seen.gone)
                     .filter_map(observed)
                     .filter(|object| object.address.qualified_kind() == family.kind()),
             );
