@@ -29,8 +29,6 @@ use crate::printer::Printer;
 
 /// Parses the arguments, runs the command, prints its failure. Exit codes are listed in `rebuild --help`.
 pub fn main() -> ExitCode {
-    // More than one is linked, so which one serves has to be said. It fails only where one was chosen before.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
