@@ -4,7 +4,7 @@ mod support;
 
 use backup::{Code, Verdict, Word, verify};
 use serde_json::{Value, json};
-use support::{NOW, fixture, options};
+use support::{NOW, codes, fixture, options};
 
 fn check(text: &str) -> Verdict {
     verify(&mut text.as_bytes(), options()).unwrap().verdict
@@ -37,14 +37,6 @@ fn mined(blocks: &[(Value, Value)]) -> Verdict {
 
 fn entry(timestamp: &str) -> Value {
     json!([{"author": "a", "content": "c", "intent": "i", "timestamp": timestamp}])
-}
-
-fn codes(verdict: &Verdict) -> Vec<Code> {
-    verdict
-        .findings
-        .iter()
-        .map(|finding| finding.code)
-        .collect()
 }
 
 #[test]

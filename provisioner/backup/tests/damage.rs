@@ -8,7 +8,7 @@ use backup::{Code, Options, Verdict, Word, verify};
 use flate2::write::GzEncoder;
 use flate2::{Compression, GzBuilder};
 use serde_json::{Value, json};
-use support::{fixture, mine_from, options};
+use support::{codes, fixture, mine_from, options};
 
 /// A check on this thread alone: thousands of them are made here.
 fn check(bytes: &[u8]) -> Verdict {
@@ -17,14 +17,6 @@ fn check(bytes: &[u8]) -> Verdict {
         ..options()
     };
     verify(&mut &*bytes, options).unwrap().verdict
-}
-
-fn codes(verdict: &Verdict) -> Vec<Code> {
-    verdict
-        .findings
-        .iter()
-        .map(|finding| finding.code)
-        .collect()
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {

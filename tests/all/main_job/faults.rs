@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::REBUILD;
+use super::{PLAN, REBUILD};
 use crate::command::fixture;
 use crate::world::World;
 
@@ -69,15 +69,7 @@ pub fn a_stale_plan_is_refused(world: &World) {
     let file = world.home().join("stale.json");
     let file = file.to_str().expect("UTF-8");
     world
-        .rebuild(&[
-            "plan",
-            "--env",
-            "sandbox",
-            "--from-backup",
-            "latest",
-            "--out",
-            file,
-        ])
+        .rebuild(&[&PLAN[..], &["--out", file]].concat())
         .exits(2);
     scale(2);
     let before = world.mutations();

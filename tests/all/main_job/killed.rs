@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{destroyed, drift, looked_at};
+use super::{destroy, destroyed, drift, looked_at};
 use crate::world::{World, until};
 
 /// The backup that every one of these is seeded from.
@@ -110,18 +110,7 @@ fn killed_and_finished(world: &World, moment: usize) -> String {
 }
 
 fn taken_down_in_two_goes(world: &World, generation: &str) {
-    killed(
-        world,
-        &[
-            "destroy",
-            "--env",
-            "sandbox",
-            "--generation",
-            generation,
-            "--yes",
-        ],
-        50,
-    );
+    killed(world, &destroy(generation), 50);
     destroyed(world, generation);
 }
 

@@ -14,6 +14,9 @@ use crate::world::World;
 /// The arguments of the main command.
 const REBUILD: [&str; 5] = ["--env", "sandbox", "--from-backup", "latest", "--yes"];
 
+/// The arguments of a plan of it.
+const PLAN: [&str; 5] = ["plan", "--env", "sandbox", "--from-backup", "latest"];
+
 #[test]
 fn from_an_empty_cloud_to_seeded_data() {
     let mut world = World::new();
@@ -53,15 +56,7 @@ fn planned_and_nothing_changed(world: &World) {
     let file = world.home().join("plan.json");
     let file = file.to_str().expect("UTF-8");
     let said = world
-        .rebuild(&[
-            "plan",
-            "--env",
-            "sandbox",
-            "--from-backup",
-            "latest",
-            "--out",
-            file,
-        ])
+        .rebuild(&[&PLAN[..], &["--out", file]].concat())
         .exits(2);
     assert!(said.out.contains("to create"), "{}", said.out);
     assert!(said.out.contains("known after apply"), "{}", said.out);
@@ -69,17 +64,8 @@ fn planned_and_nothing_changed(world: &World) {
     let seen = world.home().join("seen.json");
     let seen = seen.to_str().expect("UTF-8");
     let plan = |further: [&str; 2]| {
-        let arguments = [
-            "plan",
-            "--env",
-            "sandbox",
-            "--from-backup",
-            "latest",
-            "--format",
-            "json",
-        ];
         world
-            .rebuild(&[&arguments[..], &further].concat())
+            .rebuild(&[&PLAN[..], &["--format", "json"], &further].concat())
             .exits(2)
             .out
     };
@@ -197,17 +183,19 @@ fn rotated(world: &World, generation: &str) {
         .tells(&["api-kee", "api-key"]);
 }
 
+fn destroy(generation: &str) -> [&str; 6] {
+    [
+        "destroy",
+        "--env",
+        "sandbox",
+        "--generation",
+        generation,
+        "--yes",
+    ]
+}
+
 fn destroyed(world: &World, generation: &str) {
-    world
-        .rebuild(&[
-            "destroy",
-            "--env",
-            "sandbox",
-            "--generation",
-            generation,
-            "--yes",
-        ])
-        .exits(0);
+    world.rebuild(&destroy(generation)).exits(0);
     let said = world
         .rebuild(&["generations", "--env", "sandbox", "--format", "json"])
         .exits(0);

@@ -6,12 +6,21 @@ pub mod generator;
 
 use std::path::PathBuf;
 
-use backup::{Options, verify};
+use backup::{Code, Options, Verdict, verify};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
 /// 2026-11-23 12:00 UTC, after the newest of the files was written.
 pub const NOW: i64 = 1_795_435_200;
+
+/// The codes of all findings, in order.
+pub fn codes(verdict: &Verdict) -> Vec<Code> {
+    verdict
+        .findings
+        .iter()
+        .map(|finding| finding.code)
+        .collect()
+}
 
 /// The passphrase of the encrypted files.
 pub fn passphrase() -> SecretString {

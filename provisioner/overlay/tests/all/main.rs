@@ -6,4 +6,4 @@ mod hostile;
 mod outside;
 
 /// The directory that trees in memory are rendered from.
-const ROOT: &str = "/work/root";
+const ROOT: &str = "/trees/root";
