@@ -58,7 +58,7 @@ impl Place {
         };
         let pin = verified(&self.store, chosen, passphrase.clone(), now).await?;
         Ok(Pinned {
-            store: self.seeding,
+            store: Arc::new(self.store),
             key: chosen.key.clone(),
             pin,
             passphrase,

@@ -2,13 +2,16 @@
 //!
 //! - [`provider`]: the kinds `s3.bucket` and `s3.generation`.
 //! - [`store`]: one bucket's objects: list, head, get, put, all streaming.
+//! - [`archive`]: what is asked of a place that holds backups, whichever cloud it is in.
 //! - [`lock`]: the lock of an environment, by conditional writes.
 
+pub mod archive;
 mod bucket;
 pub mod lock;
 pub mod provider;
 pub mod store;
 
+pub use archive::{Archive, Lock};
 pub use lock::S3Lock;
 pub use provider::S3;
 pub use store::{Head, Object, Put, Store, Stored};

@@ -4,13 +4,18 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{
+    CompletedMultipartUpload, CompletedPart, ObjectLockLegalHoldStatus, ObjectLockMode,
+};
 use bytes::{Bytes, BytesMut};
 use executor::provider::{Error, ErrorKind};
 use jiff::Timestamp;
 use provider_aws::{code, failure, is_missing};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt};
+
+use crate::archive::{Lock, whole};
 
 /// Bytes of the first parts of a multipart upload. S3 asks for 5 MiB at least and 10,000 parts at most ("Multipart upload limits").
 const PART: usize = 8 << 20;
@@ -41,10 +46,8 @@ pub struct Head {
     pub object: Object,
     /// User metadata.
     pub metadata: BTreeMap<String, String>,
-    /// `GOVERNANCE` or `COMPLIANCE`, where it is held.
-    pub lock_mode: Option<String>,
-    /// Held until.
-    pub locked_until: Option<Timestamp>,
+    /// How it is held.
+    pub lock: Lock,
 }
 
 /// How an object is written.
@@ -183,8 +186,7 @@ impl Store {
                 .flatten()
                 .map(|(key, value)| (key.clone(), value.clone()))
                 .collect(),
-            lock_mode: head.object_lock_mode().map(|mode| mode.as_str().to_owned()),
-            locked_until: head.object_lock_retain_until_date().and_then(timestamp),
+            lock: lock(&head),
         }))
     }
 
@@ -250,23 +252,9 @@ impl Store {
             Err(error) => return Err(failure(self.what("GetObject", key), error)),
         };
         let etag = answer.e_tag().unwrap_or_default().to_owned();
-        let mut bytes = Vec::new();
-        let mut body = answer.body.into_async_read().take(limit.saturating_add(1));
-        body.read_to_end(&mut bytes).await.map_err(|error| {
-            Error::new(
-                ErrorKind::Unreachable,
-                self.what("GetObject", key),
-                error.to_string(),
-            )
-        })?;
-        if bytes.len() as u64 > limit {
-            return Err(Error::new(
-                ErrorKind::Invalid,
-                self.what("GetObject", key),
-                format!("larger than {limit} bytes"),
-            ));
-        }
-        Ok(Some((bytes.into(), etag)))
+        let body = answer.body.into_async_read();
+        let bytes = whole(&self.what("GetObject", key), body, limit).await?;
+        Ok(Some((bytes, etag)))
     }
 
     /// Writes a small object, only when its entity tag is still `expected` (`None`: only when it is absent). Returns the new tag.
@@ -465,6 +453,19 @@ impl Store {
             etag: unquoted(answer.e_tag()),
             size,
         })
+    }
+}
+
+/// How S3 Object Lock holds a version ("Retention modes", "Legal holds").
+fn lock(head: &HeadObjectOutput) -> Lock {
+    let until = head.object_lock_retain_until_date().and_then(timestamp);
+    match (head.object_lock_mode(), until) {
+        (Some(ObjectLockMode::Compliance), Some(until)) => Lock::Compliance(until),
+        (Some(ObjectLockMode::Governance), Some(until)) => Lock::Governance(until),
+        _ if head.object_lock_legal_hold_status() == Some(&ObjectLockLegalHoldStatus::On) => {
+            Lock::Hold
+        }
+        _ => Lock::None,
     }
 }
 

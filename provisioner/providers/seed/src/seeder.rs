@@ -9,6 +9,7 @@ use backup::{Encrypted, Encryptor, Options, Pin, Plaintext, Tee, Verdict, Verifi
 use bytes::Bytes;
 use executor::provider::{Error, ErrorKind};
 use planner::plan::PinnedBackup;
+use provider_object_store::Archive;
 use secrecy::SecretString;
 use tokio::task::spawn_blocking;
 use tokio_util::io::SyncIoBridge;
@@ -22,8 +23,8 @@ const PIECE: usize = 256 << 10;
 /// Where the pinned backup is.
 #[derive(Clone)]
 pub struct Source {
-    /// The store that holds it.
-    pub store: Arc<dyn Store>,
+    /// The bucket that holds it.
+    pub store: Arc<dyn Archive>,
     /// Its key there.
     pub key: String,
     /// What was verified when the plan was made.
@@ -82,7 +83,7 @@ impl Seeder {
     ) -> Result<Option<String>, Error> {
         let reader = source
             .store
-            .open(&source.key, source.pin.version.as_deref())
+            .open(&source.key, source.pin.version.as_deref(), source.pin.size)
             .await?;
         let mut options = Options::at(self.now);
         options.pin = Pin {

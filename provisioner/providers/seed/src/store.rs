@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use executor::provider::{Error, ErrorKind};
-use provider_object_store::Put;
-use tokio::io::{AsyncRead, AsyncReadExt};
-
-/// Bytes of an object.
-pub type Reader = Box<dyn AsyncRead + Send + Unpin>;
+pub use provider_object_store::archive::Reader;
+use provider_object_store::{Archive, Lock, Object, Put};
+use tokio::io::AsyncReadExt;
 
 /// What a store says of an object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -144,6 +143,14 @@ impl MemoryStores {
             .insert((bucket.to_owned(), key.to_owned()), (bytes, metadata));
     }
 
+    /// The bucket of a name, to read backups from.
+    pub fn archive(&self, name: &str) -> Arc<dyn Archive> {
+        Arc::new(MemoryBucket {
+            name: name.to_owned(),
+            objects: self.objects.clone(),
+        })
+    }
+
     /// The bytes of an object.
     pub fn bytes(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
         self.objects
@@ -223,5 +230,49 @@ impl Store for MemoryBucket {
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&self.at(key));
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Archive for MemoryBucket {
+    fn url(&self, key: &str) -> String {
+        format!("memory://{}/{key}", self.name)
+    }
+
+    async fn list(&self, prefix: &str, _: usize) -> Result<Vec<Object>, Error> {
+        let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = objects
+            .iter()
+            .filter(|((bucket, key), _)| *bucket == self.name && key.starts_with(prefix))
+            .map(|((_, key), (bytes, _))| object(key, bytes))
+            .collect();
+        Ok(found)
+    }
+
+    async fn look(&self, key: &str, _: Option<&str>) -> Result<Option<(Object, Lock)>, Error> {
+        let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = objects.get(&self.at(key));
+        Ok(found.map(|(bytes, _)| (object(key, bytes), Lock::None)))
+    }
+
+    async fn open(&self, key: &str, version: Option<&str>, _: u64) -> Result<Reader, Error> {
+        Store::open(self, key, version).await
+    }
+
+    async fn read(&self, key: &str, _: u64) -> Result<Option<Bytes>, Error> {
+        let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = objects.get(&self.at(key));
+        Ok(found.map(|(bytes, _)| Bytes::copy_from_slice(bytes)))
+    }
+}
+
+fn object(key: &str, bytes: &[u8]) -> Object {
+    Object {
+        key: key.to_owned(),
+        version: None,
+        size: bytes.len() as u64,
+        modified: None,
+        etag: String::new(),
+        latest: true,
     }
 }

@@ -9,7 +9,7 @@ use executor::provider::{Ensure, Error, ErrorKind, Provider, Scope, SecretSource
 use planner::kind::Layer;
 use planner::plan::PinnedBackup;
 use planner::{Action, Step};
-use provider_seed::{MemoryStores, Seed, Seeder, Source, Stores, Target};
+use provider_seed::{MemoryStores, Seed, Seeder, Source, Target};
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -50,7 +50,7 @@ fn pin() -> PinnedBackup {
 
 fn provider(stores: &MemoryStores, pin: PinnedBackup) -> Seed {
     let source = Source {
-        store: stores.bucket("backups"),
+        store: stores.archive("backups"),
         key: "b".to_owned(),
         pin,
         passphrase: Some(old()),
