@@ -124,6 +124,18 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// The codes of what speaks against it, heaviest first, each once; notes left out.
+    #[must_use]
+    pub fn codes(&self) -> Vec<Code> {
+        let mut codes: Vec<Code> = Vec::new();
+        for finding in &self.findings {
+            if finding.severity > Severity::Note && !codes.contains(&finding.code) {
+                codes.push(finding.code);
+            }
+        }
+        codes
+    }
+
     /// Adds findings made elsewhere (metadata, lineage) and concludes again.
     pub fn extend(&mut self, findings: impl IntoIterator<Item = Finding>) {
         self.findings.extend(findings);

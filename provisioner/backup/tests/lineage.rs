@@ -87,6 +87,14 @@ fn traced(archive: &[Stored]) -> (Index, Lineage, Vec<Verified>) {
     }
 }
 
+fn records(archive: &[Stored], verdicts: &[Verified]) -> Vec<Record> {
+    archive
+        .iter()
+        .zip(verdicts)
+        .map(|(backup, verified)| Record::of(&backup.candidate, verified))
+        .collect()
+}
+
 fn codes(index: &Index, lineage: &Lineage) -> Vec<Vec<Code>> {
     (0..index.records().len())
         .map(|position| {
@@ -356,10 +364,11 @@ fn a_backup_that_was_removed_still_witnesses() {
         .map(|record| record.key.as_str())
         .collect();
     assert_eq!(gone, [archive[1].candidate.key.as_str()]);
+    let records = records(&archive, &verdicts);
     let evidence = [0, 2].map(|position| Evidence {
         candidate: &archive[position].candidate,
         lock: LOCKED,
-        verdict: Some(&verdicts[position].verdict),
+        record: Some(&records[position]),
         standing: Some(&lineage.standings[position]),
     });
     let policy = Policy::strict(day(9), NONE, day(9));
@@ -418,13 +427,14 @@ fn the_newest_known_good_backup_is_chosen_and_every_newer_one_explained() {
         .verdict
         .extend([backup::Finding::new(Code::HeadHashMissing, "x")]);
     candidates.push(before);
+    let records = records(&archive, &verdicts);
     let evidence: Vec<Evidence> = candidates
         .iter()
         .enumerate()
         .map(|(position, candidate)| Evidence {
             candidate,
             lock: if position == 2 { Lock::None } else { LOCKED },
-            verdict: verdicts.get(position).map(|verified| &verified.verdict),
+            record: records.get(position),
             standing: lineage.standings.get(position),
         })
         .collect();
@@ -491,12 +501,14 @@ fn the_newest_known_good_backup_is_chosen_and_every_newer_one_explained() {
 #[test]
 fn locks_count_for_what_they_hold() {
     let backup = stored(1, 3, &[]);
-    let (_, lineage, verdicts) = traced(std::slice::from_ref(&backup));
+    let archive = std::slice::from_ref(&backup);
+    let (_, lineage, verdicts) = traced(archive);
+    let records = records(archive, &verdicts);
     let chosen = |lock: Lock, need: LockNeed| {
         let evidence = Evidence {
             candidate: &backup.candidate,
             lock,
-            verdict: Some(&verdicts[0].verdict),
+            record: Some(&records[0]),
             standing: Some(&lineage.standings[0]),
         };
         let policy = Policy {
@@ -610,6 +622,7 @@ proptest! {
                 samples: samples(chain, watch).thinned(64),
                 sha256: String::new(),
                 taken_in: Timestamp::from_second(times[number]).unwrap(),
+                codes: Vec::new(),
                 verdict: Word::Intact,
                 version_id: None,
             });

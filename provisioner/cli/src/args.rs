@@ -54,8 +54,12 @@ pub struct PlanArgs {
     /// The environment: a folder below `environments/`.
     #[arg(long, value_name = "NAME", required = true)]
     pub env: Option<String>,
-    /// The backup to seed: its id, `latest`, or `before:2026-11-20T14:00:00Z`.
-    #[arg(long, value_name = "ID|latest|before:TIME", required = true)]
+    /// The backup to seed: its id, `latest`, `before:2026-11-20T14:00:00Z`, or `known-good:before=TIME[,dwell=DURATION]`.
+    #[arg(
+        long,
+        value_name = "ID|latest|before:TIME|known-good:before=TIME",
+        required = true
+    )]
     pub from_backup: Option<String>,
     /// Which build: `current` (the newest unretired one, else a new one), `new`, or an id.
     #[arg(long, value_name = "ID|current|new", default_value = "current")]
@@ -195,17 +199,72 @@ pub enum SandboxCommand {
 /// `rebuild backups …`.
 #[derive(Clone, Debug, Subcommand)]
 pub enum BackupsCommand {
-    /// Verify a backup file: its frame, every hash and link of its chain, what could hide in it.
-    Verify {
-        /// The file.
-        path: PathBuf,
-        /// File that holds the passphrase of an encrypted backup.
-        #[arg(long, value_name = "FILE")]
-        key_file: Option<PathBuf>,
-        /// The head hash another witness recorded.
-        #[arg(long, value_name = "HASH")]
-        head: Option<String>,
-    },
+    /// Verify a backup: its frame, every hash and link of its chain, what could hide in it.
+    Verify(VerifyCommand),
+    /// Every version of every backup at every source: age, lock, what is known of it.
+    List(EnvironmentOnly),
+    /// The newest backup that can be trusted after an incident, and why every newer one was passed over.
+    KnownGood(KnownGoodCommand),
+}
+
+/// `rebuild backups verify`.
+#[derive(Clone, Debug, Args)]
+pub struct VerifyCommand {
+    /// A file, `-` for stdin, `s3://BUCKET/KEY[@VERSION]`, `gs://BUCKET/KEY[@VERSION]`, or with --env a backup's id.
+    #[arg(value_name = "PATH|URL|ID", required_unless_present = "all")]
+    pub backup: Option<String>,
+    /// Verify every backup of the environment and compare them with each other; what is known already is not read again.
+    #[arg(long, requires = "env", conflicts_with_all = ["backup", "witness", "head", "key_file", "key_from"])]
+    pub all: bool,
+    /// The environment whose sources, credentials and key are used.
+    #[arg(long, value_name = "NAME")]
+    pub env: Option<String>,
+    /// File that holds the passphrase of an encrypted backup.
+    #[arg(long, value_name = "FILE", conflicts_with = "key_from")]
+    pub key_file: Option<PathBuf>,
+    /// Where Vault holds the passphrase; the environment's Vault, or that of VAULT_ADDR and VAULT_TOKEN.
+    #[arg(long, value_name = "vault:MOUNT/PATH#FIELD")]
+    pub key_from: Option<String>,
+    /// Another backup that must tell the same history. Can be given more than once.
+    #[arg(long, value_name = "PATH|URL|ID")]
+    pub witness: Vec<String>,
+    /// The head hash another witness recorded.
+    #[arg(long, value_name = "HASH")]
+    pub head: Option<String>,
+    /// With --all: read also what is known already.
+    #[arg(long, requires = "all")]
+    pub again: bool,
+    /// What reading many may take.
+    #[command(flatten)]
+    pub budget: BudgetArgs,
+}
+
+/// Bounds on reading many backups.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct BudgetArgs {
+    /// Memory that reading many backups may take, MiB; each takes 64 at most.
+    #[arg(long, value_name = "MIB", default_value_t = 256)]
+    pub memory: u32,
+    /// Connections that reading many backups may take; each takes 4 at most.
+    #[arg(long, value_name = "COUNT", default_value_t = 16)]
+    pub connections: u16,
+}
+
+/// `rebuild backups known-good`.
+#[derive(Clone, Debug, Args)]
+pub struct KnownGoodCommand {
+    /// The environment.
+    #[arg(long, value_name = "NAME")]
+    pub env: String,
+    /// When the incident began, or was noticed: `2026-11-20T14:00:00Z`.
+    #[arg(long, value_name = "TIME")]
+    pub before: jiff::Timestamp,
+    /// How long an intruder may have been there unnoticed before that: `72h`, `14d`.
+    #[arg(long, value_name = "DURATION", default_value = "0h")]
+    pub dwell: String,
+    /// What reading many may take.
+    #[command(flatten)]
+    pub budget: BudgetArgs,
 }
 
 /// `rebuild render …`.

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::prepare::{self, Recorded, Wanted, Which};
 use crate::printer::{Format, Printer};
 use crate::session::Session;
-use crate::source::Pinned;
+use crate::sources::Pinned;
 use crate::{paths, report};
 
 /// Shows the plan, and where it may and should be applied asks and applies it.
@@ -245,7 +245,7 @@ async fn resumed(
     }
     let seen = prepare::look(session, &Which::Exactly(plan.target.generation.clone())).await?;
     if let Some(pin) = &plan.backup {
-        let pinned = session.verified_again(pin).await?;
+        let pinned = session.verified_again(pin, printer).await?;
         session.seed_from(Some(pinned));
     }
     let mut journal = run.open().map_err(|error| {

@@ -17,7 +17,7 @@ mod printer;
 mod progress;
 mod report;
 mod session;
-mod source;
+mod sources;
 
 use std::process::ExitCode;
 

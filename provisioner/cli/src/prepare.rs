@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::failure::Failure;
 use crate::printer::Printer;
 use crate::session::{SEEDED, Session};
-use crate::source::Pinned;
+use crate::sources::Pinned;
 use crate::{generation, history, paths};
 
 /// Which generation.
@@ -82,7 +82,7 @@ pub async fn plan(
                 "generation {chosen} was seeded from {}: that is the backup it keeps to",
                 own.id
             ));
-            let pinned = session.verified_again(&own).await?;
+            let pinned = session.verified_again(&own, printer).await?;
             (Some(own), Some(pinned))
         }
         (Wanted::Asked(asked), _) => {
@@ -90,7 +90,7 @@ pub async fn plan(
             (Some(pinned.pin.clone()), Some(pinned))
         }
         (Wanted::Pinned(pin), _) => {
-            let pinned = session.verified_again(&pin).await?;
+            let pinned = session.verified_again(&pin, printer).await?;
             (Some(pin), Some(pinned))
         }
     };

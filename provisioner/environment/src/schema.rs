@@ -185,7 +185,22 @@ form! {
         sources: Vec<BackupSource>,
         /// Passphrase of encrypted backups; read at use and dropped.
         #[serde(default, skip_serializing_if = "Option::is_none")] key: Option<Held>,
+        /// How strong the lock of a known-good backup has to be.
+        #[serde(default)] lock: LockNeed,
     }
+}
+
+/// How a backup has to be held to count as known good.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LockNeed {
+    /// Not at all.
+    None,
+    /// By any lock that holds now.
+    Any,
+    /// By one that even its owner can't shorten.
+    #[default]
+    Unshortenable,
 }
 
 /// Formats of backups that can be verified.

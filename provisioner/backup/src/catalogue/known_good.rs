@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Candidate;
-use crate::lineage::{How, Standing};
-use crate::{Code, Severity, Verdict, Word};
+use crate::lineage::{How, Record, Standing};
+use crate::{Code, Word};
 
 /// How a stored version is kept from being changed, as the storage itself reports it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -103,8 +103,8 @@ pub struct Evidence<'a> {
     pub candidate: &'a Candidate,
     /// Its lock.
     pub lock: Lock,
-    /// The verdict on exactly this version; nothing when it was not read.
-    pub verdict: Option<&'a Verdict>,
+    /// What reading exactly this version showed; nothing when it was not read.
+    pub record: Option<&'a Record>,
     /// How it stands among the others; nothing when it was not traced.
     pub standing: Option<&'a Standing>,
 }
@@ -122,7 +122,7 @@ pub enum Reason {
         #[schemars(with = "String")]
         cutoff: Timestamp,
     },
-    /// Nobody read it in this run.
+    /// Nobody ever read it.
     NotRead,
     /// The verification did not find it intact.
     NotIntact {
@@ -254,8 +254,8 @@ pub fn known_good(evidence: &[Evidence<'_>], policy: &Policy) -> KnownGood {
         });
     }
     let blocks = chosen
-        .and_then(|chosen| evidence[chosen].verdict)
-        .map(|verdict| verdict.blocks);
+        .and_then(|chosen| evidence[chosen].record)
+        .map(|record| record.blocks);
     let disputes = |index: usize| {
         evidence[index].standing.is_some_and(|standing| {
             standing
@@ -280,7 +280,7 @@ fn reasons(evidence: &[Evidence<'_>], index: usize, policy: &Policy) -> Vec<Reas
     let Evidence {
         candidate,
         lock,
-        verdict,
+        record,
         standing,
     } = evidence[index];
     let mut reasons = Vec::new();
@@ -291,20 +291,12 @@ fn reasons(evidence: &[Evidence<'_>], index: usize, policy: &Policy) -> Vec<Reas
             cutoff,
         });
     }
-    match verdict {
+    match record {
         None => reasons.push(Reason::NotRead),
-        Some(verdict) if verdict.verdict != Word::Intact => {
-            let mut codes: Vec<Code> = Vec::new();
-            for finding in &verdict.findings {
-                if finding.severity > Severity::Note && !codes.contains(&finding.code) {
-                    codes.push(finding.code);
-                }
-            }
-            reasons.push(Reason::NotIntact {
-                verdict: verdict.verdict,
-                codes,
-            });
-        }
+        Some(record) if record.verdict != Word::Intact => reasons.push(Reason::NotIntact {
+            verdict: record.verdict,
+            codes: record.codes.clone(),
+        }),
         Some(_) => {}
     }
     // Listings count whole seconds; of two versions of the same second the latest is the replacement.
@@ -348,7 +340,7 @@ fn reasons(evidence: &[Evidence<'_>], index: usize, policy: &Policy) -> Vec<Reas
                     backups: standing.open.len(),
                 });
             }
-            if !standing.usable && verdict.is_some_and(|verdict| verdict.verdict == Word::Intact) {
+            if !standing.usable && record.is_some_and(|record| record.verdict == Word::Intact) {
                 reasons.push(Reason::NotTraced);
             }
         }

@@ -50,8 +50,10 @@ impl Candidate {
     }
 
     fn answers_to(&self, id: &str) -> bool {
-        self.key == id
-            || self.file_name() == id
+        // Its key, its file name, and whatever lies between.
+        self.key
+            .strip_suffix(id)
+            .is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
             || self
                 .name()
                 .is_some_and(|name| name.id() == id || name.manager_id() == id)

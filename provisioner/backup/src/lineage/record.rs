@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::trace::{Agreement, agree};
 use crate::catalogue::Candidate;
 use crate::witness::BlockHash;
-use crate::{Verified, Word};
+use crate::{Code, Verified, Word};
 
 /// Evenly spaced hashes kept of a chain; where chains part, questions get the others.
 const KEPT: usize = 64;
@@ -22,6 +23,8 @@ pub struct Record {
     pub blocks: u64,
     /// Size of the object.
     pub bytes: u64,
+    /// What spoke against it, heaviest first; notes left out.
+    pub codes: Vec<Code>,
     /// The object's key, or a file's path.
     pub key: String,
     /// Hashes of blocks at some heights, the first and the last among them. None for a backup that was rejected.
@@ -49,6 +52,7 @@ impl Record {
         Self {
             blocks: verdict.blocks,
             bytes: verdict.bytes,
+            codes: verdict.codes(),
             key: candidate.key.clone(),
             samples: if usable {
                 verified.samples.thinned(KEPT)
@@ -74,6 +78,12 @@ impl Record {
         }
         self.samples.extend(verified.samples.thinned(KEPT));
         true
+    }
+
+    /// How far its chain and another one are known to be the same.
+    #[must_use]
+    pub fn agreement(&self, other: &Self) -> Agreement {
+        agree(&self.samples, &other.samples)
     }
 
     /// The hash of the last block.

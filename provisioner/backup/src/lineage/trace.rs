@@ -221,7 +221,7 @@ fn questions(records: &[Record], tree: &Tree, partings: &[Parting]) -> Vec<Quest
         .collect()
 }
 
-fn agree(one: &BTreeMap<u64, BlockHash>, two: &BTreeMap<u64, BlockHash>) -> Agreement {
+pub(super) fn agree(one: &BTreeMap<u64, BlockHash>, two: &BTreeMap<u64, BlockHash>) -> Agreement {
     let mut agreement = Agreement::default();
     for (height, hash) in one {
         let Some(other) = two.get(height) else {

@@ -25,7 +25,7 @@ pub fn run(cli: Cli, printer: &Printer) -> Result<Exit, Failure> {
         return block_on(plan::rebuild(rebuild, &global, printer))?;
     };
     match command {
-        Command::Backups(command) => backups::run(command, printer),
+        Command::Backups(command) => block_on(backups::run(command, &global, printer))?,
         Command::Completions { shell } => shell::completions(shell),
         Command::Man => shell::man(),
         Command::Render(command) => render::run(command, printer),

@@ -26,7 +26,7 @@ use crate::commands::sandbox;
 use crate::failure::Failure;
 use crate::hints;
 use crate::printer::Printer;
-use crate::source;
+use crate::sources::{pin, secret};
 
 /// The provider that is made anew for every observation: it looks into the buckets found.
 const SEED: &str = "seed";
@@ -88,7 +88,7 @@ impl Session {
             Vault::connect(&Settings {
                 address: resolved.vault.address.clone(),
                 ca_file: resolved.vault.ca.clone(),
-                token: source::passphrase(&resolved.vault.token)?,
+                token: secret::held(&resolved.vault.token)?,
                 mounts: vec![resolved.vault.mount.clone()],
             })
             .map_err(|error| {
@@ -259,7 +259,7 @@ impl Session {
     /// The backup asked for, verified.
     pub async fn verified(&self, asked: &str, printer: &Printer) -> Result<Source, Failure> {
         let blueprint = &self.blueprint;
-        source::pin(
+        pin::pin(
             &blueprint.environment,
             &blueprint.resolved,
             asked,
@@ -270,9 +270,20 @@ impl Session {
     }
 
     /// The backup that was pinned before, verified again.
-    pub async fn verified_again(&self, pin: &PinnedBackup) -> Result<Source, Failure> {
+    pub async fn verified_again(
+        &self,
+        pin: &PinnedBackup,
+        printer: &Printer,
+    ) -> Result<Source, Failure> {
         let blueprint = &self.blueprint;
-        source::again(&blueprint.environment, &blueprint.resolved, pin, self.now).await
+        pin::again(
+            &blueprint.environment,
+            &blueprint.resolved,
+            pin,
+            self.now,
+            printer,
+        )
+        .await
     }
 
     /// The time all plans of this run are made for.

@@ -27,6 +27,8 @@ pub struct Source {
     pub store: Arc<dyn Archive>,
     /// Its key there.
     pub key: String,
+    /// Its version there; that of the pin, unless a copy elsewhere with the same bytes is read.
+    pub version: Option<String>,
     /// What was verified when the plan was made.
     pub pin: PinnedBackup,
     /// The key it is encrypted with; read at use and dropped.

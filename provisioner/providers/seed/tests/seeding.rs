@@ -52,6 +52,7 @@ fn provider(stores: &MemoryStores, pin: PinnedBackup) -> Seed {
     let source = Source {
         store: stores.archive("backups"),
         key: "b".to_owned(),
+        version: None,
         pin,
         passphrase: Some(old()),
     };
