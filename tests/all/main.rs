@@ -2,6 +2,7 @@
 
 mod command;
 mod help;
+mod known_good;
 mod main_job;
 mod overlays;
 mod planned;

@@ -49,6 +49,16 @@ impl Said {
     }
 }
 
+/// A command that runs.
+pub struct Begun(Child);
+
+impl Begun {
+    /// Waits for its end.
+    pub fn ends(self) -> Said {
+        Said::of(self.0.wait_with_output().expect("an end"))
+    }
+}
+
 /// A home folder with a sandbox; both end with the value.
 pub struct World {
     home: tempfile::TempDir,
@@ -144,6 +154,18 @@ impl World {
             .stderr(Stdio::null())
             .spawn()
             .expect("the binary runs")
+    }
+
+    /// Starts `rebuild` and hears what it says until its end.
+    pub fn begin(&self, arguments: &[&str]) -> Begun {
+        let child = self
+            .command(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary runs");
+        Begun(child)
     }
 
     /// Starts the sandbox, or finds it started.

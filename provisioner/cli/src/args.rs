@@ -234,6 +234,25 @@ pub struct VerifyCommand {
     /// With --all: read also what is known already.
     #[arg(long, requires = "all")]
     pub again: bool,
+    /// With --all: share the work out among pods of an Indexed Job on the environment's cluster.
+    #[arg(long, requires = "all", requires = "image")]
+    pub on_cluster: bool,
+    /// With --on-cluster: how many pods.
+    #[arg(long, value_name = "COUNT", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub shards: u32,
+    /// With --on-cluster: an image with this program and the project folder as working directory.
+    #[arg(long, value_name = "IMAGE")]
+    pub image: Option<String>,
+    /// With --on-cluster: where the Job runs.
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub namespace: String,
+    /// With --on-cluster: the ServiceAccount whose cloud access the pods use.
+    #[arg(long, value_name = "NAME")]
+    pub service_account: Option<String>,
+    /// Set in the pods of such a Job: which run they belong to. Its key is in REBUILD_RUN_KEY, their number in
+    /// JOB_COMPLETION_INDEX.
+    #[arg(long, hide = true, requires = "all")]
+    pub run: Option<String>,
     /// What reading many may take.
     #[command(flatten)]
     pub budget: BudgetArgs,

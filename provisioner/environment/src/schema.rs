@@ -239,6 +239,9 @@ pub enum BackupSource {
         /// Names begin with it.
         #[serde(default)]
         prefix: String,
+        /// Another endpoint than Google's own, asked without credentials: an emulator.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        endpoint: Option<String>,
     },
 }
 

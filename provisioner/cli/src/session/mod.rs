@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use environment::Resolved;
+use environment::schema::Control;
+use environment::{Environment, Resolved};
 use executor::{Budget, Providers, RemoteLock, Scope, SecretSource};
 use planner::plan::PinnedBackup;
 use planner::{Address, Inventory};
@@ -75,15 +76,7 @@ impl Session {
         )
         .load()
         .await;
-        let control = &resolved.control;
-        let control_config = connection(
-            &resolved,
-            &control.region,
-            &control.endpoint,
-            &control.profile,
-        )
-        .load()
-        .await;
+        let control = control(&resolved).await;
         let vault = Arc::new(
             Vault::connect(&Settings {
                 address: resolved.vault.address.clone(),
@@ -97,25 +90,9 @@ impl Session {
             })?,
         );
         let secrets: Arc<dyn SecretSource> = vault.clone();
-        let kubernetes = match &resolved.cluster {
-            None => None,
-            Some(cluster) => {
-                let file = cluster
-                    .kubeconfig
-                    .clone()
-                    .map_or_else(default_kubeconfig, Ok)?;
-                let connected =
-                    Kubernetes::connect(&file, &cluster.context)
-                        .await
-                        .map_err(|error| {
-                            Failure::of("the cluster can't be used", &error).hint(format!(
-                                "correct `where.kubernetes` in {}",
-                                environment.file()
-                            ))
-                        })?;
-                Some(Arc::new(connected.with_secrets(secrets.clone())))
-            }
-        };
+        let kubernetes = cluster(&environment, &resolved)
+            .await?
+            .map(|cluster| Arc::new(cluster.with_secrets(secrets.clone())));
         let stores = Arc::new(ObjectStores::new(&objects));
         let seeder = Arc::new(Seeder::new(stores.clone(), now.as_second()));
         let mut providers = Providers::default();
@@ -129,7 +106,6 @@ impl Session {
         let checks = Checks::new(secrets, kubernetes.clone(), Some(seeder))
             .map_err(|error| hints::of_provider("check", &error))?;
         providers.insert(Arc::new(checks));
-        let control = Store::new(client(&control_config), resolved.control.bucket.as_str());
         Ok(Self {
             blueprint: Blueprint {
                 root,
@@ -332,6 +308,41 @@ pub async fn blueprint(root: &Path, name: &str, printer: &Printer) -> Result<Blu
         environment,
         resolved,
     })
+}
+
+/// The bucket for what is no generation's.
+pub async fn control(resolved: &Resolved) -> Store {
+    let Control {
+        bucket,
+        region,
+        endpoint,
+        profile,
+    } = &resolved.control;
+    let config = connection(resolved, region, endpoint, profile).load().await;
+    Store::new(client(&config), bucket.as_str())
+}
+
+/// The environment's cluster, where it has one; nothing is asked of it yet.
+pub async fn cluster(
+    environment: &Environment,
+    resolved: &Resolved,
+) -> Result<Option<Kubernetes>, Failure> {
+    let Some(cluster) = &resolved.cluster else {
+        return Ok(None);
+    };
+    let file = cluster
+        .kubeconfig
+        .clone()
+        .map_or_else(default_kubeconfig, Ok)?;
+    let connected = Kubernetes::connect(&file, &cluster.context)
+        .await
+        .map_err(|error| {
+            Failure::of("the cluster can't be used", &error).hint(format!(
+                "correct `where.kubernetes` in {}",
+                environment.file()
+            ))
+        })?;
+    Ok(Some(connected))
 }
 
 /// Places by the keys that environments expect them under.

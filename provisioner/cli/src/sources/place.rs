@@ -41,12 +41,16 @@ impl Place {
                 let store = Store::new(client(&config), bucket.as_str());
                 Ok(Self::new(Arc::new(store), prefix))
             }
-            BackupSource::Gcs { bucket, prefix } => Self::gcs(bucket, prefix),
+            BackupSource::Gcs {
+                bucket,
+                prefix,
+                endpoint,
+            } => Self::gcs(bucket, prefix, endpoint.clone()),
         }
     }
 
     /// A bucket of Google Cloud Storage.
-    pub fn gcs(bucket: &str, prefix: &str) -> Result<Self, Failure> {
+    pub fn gcs(bucket: &str, prefix: &str, endpoint: Option<String>) -> Result<Self, Failure> {
         Err(
             Failure::new(format!("gs://{bucket}/{prefix} was not asked"))
                 .because("Google Cloud Storage is not supported yet"),
@@ -212,6 +216,30 @@ impl Sources {
             ));
         }
         Ok(sources)
+    }
+
+    /// These backups, at the sources they belong to.
+    pub async fn of(resolved: &Resolved, candidates: Vec<Candidate>) -> Result<Self, Failure> {
+        let mut places = Vec::new();
+        for source in &resolved.backups {
+            places.push(Place::open(resolved, source).await?);
+        }
+        let mut listed = Vec::new();
+        for candidate in candidates {
+            let place = places
+                .iter()
+                .position(|place| place.key(&candidate.key).is_some())
+                .ok_or_else(|| {
+                    Failure::new(format!("{} can't be read", candidate.key))
+                        .because("it is at none of the sources of the environment")
+                })?;
+            listed.push(Listed { place, candidate });
+        }
+        Ok(Self {
+            places,
+            listed,
+            silent: Vec::new(),
+        })
     }
 
     /// The place of a listed backup.

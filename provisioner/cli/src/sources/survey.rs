@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use backup::catalogue::Candidate;
-use backup::lineage::{Lineage, Record, Standing, trace};
+use backup::lineage::{Index, Lineage, Record, Standing, trace};
 use backup::{Options, Verdict, Verified, Word};
 use environment::{Environment, Resolved};
 use futures::StreamExt;
@@ -44,15 +44,28 @@ impl Survey {
         now: jiff::Timestamp,
         printer: &Printer,
     ) -> Result<Self, Failure> {
-        let mut options = Options::at(now.as_second());
-        if let Some(key) = &environment.document.backups.key {
-            options.passphrase = Some(secret::held(key)?);
-        }
+        let options = options(environment, now)?;
         Ok(Self {
             sources: Sources::list(resolved, printer).await?,
             memory: Memory::open(environment.name(), printer)?,
             verdicts: BTreeMap::new(),
             options,
+        })
+    }
+
+    /// These backups and no others; nothing is listed.
+    pub async fn over(
+        environment: &Environment,
+        resolved: &Resolved,
+        candidates: Vec<Candidate>,
+        now: jiff::Timestamp,
+        printer: &Printer,
+    ) -> Result<Self, Failure> {
+        Ok(Self {
+            sources: Sources::of(resolved, candidates).await?,
+            memory: Memory::open(environment.name(), printer)?,
+            verdicts: BTreeMap::new(),
+            options: options(environment, now)?,
         })
     }
 
@@ -156,6 +169,15 @@ impl Survey {
         Ok(failures)
     }
 
+    /// Remembers what somebody else found of backups that are listed here as they were there.
+    pub fn take(&mut self, found: &Index) {
+        for listed in &self.sources.listed {
+            if let Some(record) = found.find(&listed.candidate) {
+                self.memory.index.insert(record.clone());
+            }
+        }
+    }
+
     /// Compares everything known; where chains part, reads again what tells exactly where.
     pub async fn lineage(&mut self) -> Result<Lineage, Failure> {
         let mut lineage = trace(self.memory.index.records(), OVERTAKING);
@@ -202,4 +224,12 @@ impl Survey {
         };
         async move { read::read(&place, &candidate, options).await }
     }
+}
+
+fn options(environment: &Environment, now: jiff::Timestamp) -> Result<Options, Failure> {
+    let mut options = Options::at(now.as_second());
+    if let Some(key) = &environment.document.backups.key {
+        options.passphrase = Some(secret::held(key)?);
+    }
+    Ok(options)
 }

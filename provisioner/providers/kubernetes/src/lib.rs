@@ -2,6 +2,7 @@
 
 mod connect;
 mod error;
+pub mod job;
 pub mod kstatus;
 mod normal;
 mod provider;

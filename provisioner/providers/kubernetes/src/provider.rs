@@ -169,6 +169,10 @@ impl Kubernetes {
         Ok((status, body.to_bytes().into()))
     }
 
+    pub(crate) fn client(&self) -> Client {
+        self.client.clone()
+    }
+
     async fn discovery(&self, afresh: bool) -> Result<Arc<Discovery>, Error> {
         let mut known = self.known.lock().await;
         if let Some(discovery) = known.as_ref().filter(|_| !afresh) {

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::show::{self, Row};
-use super::verify;
+use super::{cluster, verify};
 use crate::args::{GlobalArgs, VerifyCommand};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -67,6 +67,10 @@ pub async fn run(
     if command.again {
         survey.memory.index = backup::lineage::Index::default();
     }
+    if command.on_cluster {
+        cluster::fan_out(&mut survey, &blueprint, &command, printer).await?;
+    }
+    // What the pods left out, or everything where there are none.
     let unread = survey.unread();
     let many = unread.len();
     let bar = printer.live().then(|| bar(many as u64));

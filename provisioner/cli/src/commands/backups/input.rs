@@ -211,7 +211,7 @@ async fn bucket_at(
         }
     }
     if scheme == "gs" {
-        return Place::gcs(bucket, "");
+        return Place::gcs(bucket, "", None);
     }
     let connection = match blueprint.map(|blueprint| &blueprint.resolved) {
         Some(resolved) => connection(

@@ -1,9 +1,11 @@
 //! `rebuild backups …`.
 
 mod all;
+mod cluster;
 mod input;
 mod known_good;
 mod list;
+mod shard;
 mod show;
 mod verify;
 
@@ -22,6 +24,9 @@ pub async fn run(
     printer: &Printer,
 ) -> Result<Exit, Failure> {
     match command {
+        BackupsCommand::Verify(command) if command.run.is_some() => {
+            shard::run(command, global, printer).await
+        }
         BackupsCommand::Verify(command) if command.all => all::run(command, global, printer).await,
         BackupsCommand::Verify(command) => verify::run(command, global, printer).await,
         BackupsCommand::List(command) => list::run(&command.env, global, printer).await,
