@@ -12,6 +12,10 @@ pub fn nothing_is_begun_without_a_word(world: &World) {
         .rebuild(&["--env", "sandbox", "--from-backup", "latest"])
         .exits(1)
         .tells(&["nobody can be asked to confirm", "--yes"]);
+    world
+        .rebuild(&["--env", "sandbx", "--from-backup", "latest"])
+        .exits(1)
+        .tells(&["there is no environment `sandbx`"]);
     assert!(!world.home().join("state").exists());
 }
 

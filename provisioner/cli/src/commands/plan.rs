@@ -10,6 +10,7 @@ use crate::args::{GlobalArgs, PlanArgs, PlanCommand, RebuildArgs};
 use crate::enact;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::hints;
 use crate::paths;
 use crate::prepare::{self, Wanted, Which};
 use crate::printer::{Format, Printer};
@@ -67,6 +68,9 @@ pub async fn rebuild(
     printer: &Printer,
 ) -> Result<Exit, Failure> {
     let root = paths::project(global.project.as_deref())?;
+    // What is wrong with the environment counts more than that nobody can be asked about it.
+    let name = environment(&command.plan)?;
+    environment::load(&root, name).map_err(|errors| hints::of_environment(name, &errors))?;
     enact::must_be_able_to_ask(command.yes, printer)?;
     let mut session = open(&root, &command.plan, printer).await?;
     let (prepared, _) = prepared(&mut session, &command.plan, printer).await?;

@@ -9,8 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use environment::schema::Control;
-use environment::{Environment, Resolved};
+use environment::{Control, Environment, Resolved};
 use executor::{Budget, Providers, RemoteLock, Scope, SecretSource};
 use planner::plan::PinnedBackup;
 use planner::{Address, Inventory};
