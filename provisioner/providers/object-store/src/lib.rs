@@ -7,8 +7,13 @@
 
 pub mod archive;
 mod bucket;
+mod download;
+#[cfg(test)]
+mod faults;
 pub mod lock;
+mod object;
 pub mod provider;
+mod retry;
 pub mod store;
 
 pub use archive::{Archive, Lock};
