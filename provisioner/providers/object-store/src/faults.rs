@@ -1,11 +1,10 @@
 //! A fake HTTP server that injects faults: it says whatever a test has it say, breaks off where the test wants, and notes every
 //! request. What a real store answers is tested against real servers, in `tests/live`.
 
-use std::sync::{Arc, Mutex};
-
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
 /// A request as it came.
@@ -154,7 +153,7 @@ pub(crate) fn s3_error(status: u16, code: &str) -> Reply {
 pub(crate) struct Faults {
     /// `http://127.0.0.1:…`
     pub(crate) url: String,
-    seen: Arc<Mutex<Vec<Request>>>,
+    seen: watch::Receiver<Vec<Request>>,
     _task: AbortOnDropHandle<()>,
 }
 
@@ -165,20 +164,15 @@ impl Faults {
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let noted = Arc::clone(&seen);
+        let (noted, seen) = watch::channel(Vec::<Request>::new());
         let task = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((mut stream, _)) = listener.accept().await {
                 let Some(request) = read(&mut stream).await else {
                     continue;
                 };
-                let reply = {
-                    let mut noted = noted.lock().expect("no panic under the lock");
-                    let count = noted.len();
-                    noted.push(request.clone());
-                    answer(count, &request)
-                };
+                let reply = answer(noted.borrow().len(), &request);
+                noted.send_modify(|noted| noted.push(request));
                 connections.spawn(write(stream, reply));
             }
         });
@@ -191,7 +185,14 @@ impl Faults {
 
     /// Every request so far.
     pub(crate) fn seen(&self) -> Vec<Request> {
-        self.seen.lock().expect("no panic under the lock").clone()
+        self.seen.borrow().clone()
+    }
+
+    /// Waits for so many requests.
+    pub(crate) async fn saw(&self, count: usize) {
+        let mut seen = self.seen.clone();
+        let waited = seen.wait_for(|seen| seen.len() >= count).await;
+        waited.expect("the server runs");
     }
 
     /// The `Range` of every request so far, sorted: ranges under way at the same time come in any order.

@@ -82,13 +82,13 @@ impl Source for S3Object {
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => {
-                let (kind, why) = match status(&error) {
-                    _ if is_missing(code(&error)) => {
+                let (kind, why) = match (code(&error), status(&error)) {
+                    ("NoSuchBucket", _) => (ErrorKind::Unavailable, "there is no such bucket"),
+                    (code, status) if is_missing(code) || status == Some(404) => {
                         (ErrorKind::Unavailable, "there is no such object")
                     }
-                    Some(404) => (ErrorKind::Unavailable, "there is no such object"),
-                    Some(412) => (ErrorKind::Conflict, "it was replaced while it was read"),
-                    Some(416) => (ErrorKind::Conflict, "it ends before these bytes"),
+                    (_, Some(412)) => (ErrorKind::Conflict, "it was replaced while it was read"),
+                    (_, Some(416)) => (ErrorKind::Conflict, "it ends before these bytes"),
                     _ => return Err(failure(self.what(), error)),
                 };
                 return Err(Error::new(kind, self.what(), why));
