@@ -208,7 +208,12 @@ async fn read(stream: &mut TcpStream) -> Option<Request> {
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.ok()?);
     }
-    Some(Request::parse(&String::from_utf8(head).ok()?))
+    let request = Request::parse(&String::from_utf8(head).ok()?);
+    // Unread, it would have the kernel reset the connection before the reply is through.
+    let length = request.header("content-length").unwrap_or("0");
+    let mut body = vec![0; length.parse().ok()?];
+    stream.read_exact(&mut body).await.ok()?;
+    Some(request)
 }
 
 /// A client that went away is its own business.

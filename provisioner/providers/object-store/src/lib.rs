@@ -8,6 +8,7 @@
 
 pub mod archive;
 mod bucket;
+mod causes;
 mod download;
 #[cfg(test)]
 mod faults;

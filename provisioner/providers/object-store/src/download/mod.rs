@@ -29,6 +29,7 @@ use tokio_util::io::StreamReader;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::archive::Reader;
+use crate::causes::cause;
 use crate::retry::{Attempts, Retry};
 pub(crate) use source::{Answer, Ask, Pin, Source};
 
@@ -202,6 +203,8 @@ impl Transfer {
                 return Err(self.located(error, range.start));
             }
             range.start += bytes.len() as u64;
+            // A copy of its own: what the client hands out keeps a receive buffer alive that may be several times as large.
+            let bytes = Bytes::copy_from_slice(&bytes);
             // Nobody listens when the reader is gone, and then this task ends with it.
             if !bytes.is_empty() {
                 let _ = chunks.send(Ok(bytes));
@@ -293,13 +296,4 @@ impl Download {
             return Some(Err(error));
         }
     }
-}
-
-/// The innermost cause: those around it only say that there is one.
-fn cause(error: &dyn std::error::Error) -> String {
-    let mut last = error;
-    while let Some(next) = last.source() {
-        last = next;
-    }
-    last.to_string()
 }

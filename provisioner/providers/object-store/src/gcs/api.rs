@@ -14,6 +14,7 @@ use url::Url;
 
 use super::GcsSettings;
 use super::errors;
+use crate::causes::{cause, chain};
 use crate::retry::{Attempts, Retry};
 
 const GOOGLE: &str = "https://storage.googleapis.com";
@@ -38,7 +39,7 @@ pub(super) struct Api {
     base: Url,
     bucket: String,
     /// `None`: it is asked without. Found when first needed, for the library asks for a token as soon as it has any.
-    credentials: Option<OnceCell<Credentials>>,
+    pub(super) credentials: Option<OnceCell<Credentials>>,
 }
 
 impl Api {
@@ -72,7 +73,7 @@ impl Api {
             .redirect(Policy::none())
             .connect_timeout(Duration::from_secs(10))
             .build()
-            .map_err(|error| invalid(format!("no HTTP client: {}", errors::cause(&error))))?;
+            .map_err(|error| invalid(format!("no HTTP client: {}", cause(&error))))?;
         Ok(Self {
             client,
             base,
@@ -187,7 +188,7 @@ impl Api {
             .get_or_try_init(|| async {
                 let builder = Builder::default().with_scopes([SCOPE]);
                 builder.build().map_err(|error| {
-                    let why = format!("no usable credentials: {}", errors::chain(&error));
+                    let why = format!("no usable credentials: {}", chain(&error));
                     Error::new(ErrorKind::Unauthenticated, what, why)
                 })
             })
@@ -202,7 +203,7 @@ impl Api {
                 } else {
                     ErrorKind::Unauthenticated
                 };
-                let why = format!("no token for the credentials: {}", errors::chain(&error));
+                let why = format!("no token for the credentials: {}", chain(&error));
                 Err(Error::new(kind, what, why))
             }
             Err(_) => {

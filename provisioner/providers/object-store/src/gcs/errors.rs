@@ -3,6 +3,8 @@
 use executor::provider::{Error, ErrorKind};
 use serde::Deserialize;
 
+use crate::causes::cause;
+
 /// Enough of a refusal to tell what it is about.
 const EXCERPT: usize = 400;
 
@@ -73,30 +75,6 @@ pub(super) fn unreachable(what: &str, error: reqwest::Error) -> Error {
         cause(&error)
     };
     Error::new(ErrorKind::Unreachable, what, why)
-}
-
-/// The innermost cause: those around it only say that there is one.
-pub(super) fn cause(error: &dyn std::error::Error) -> String {
-    let mut last = error;
-    while let Some(next) = last.source() {
-        last = next;
-    }
-    last.to_string()
-}
-
-/// The whole chain, shortened: what it quotes of an answer may be long.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let said = cause.to_string();
-        if !text.ends_with(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        next = cause.source();
-    }
-    text.chars().take(EXCERPT).collect()
 }
 
 #[cfg(test)]

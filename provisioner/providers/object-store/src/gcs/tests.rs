@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
+use google_cloud_auth::credentials::user_account;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
+use tokio::sync::OnceCell;
 
 use super::*;
 use crate::download::provider_error;
@@ -342,6 +344,49 @@ async fn a_small_object_is_read_whole_or_not_at_all() {
         before + 1,
         "none of its bytes were asked for"
     );
+}
+
+/// The credentials of a user whose tokens this server gives out.
+fn with_credentials(mut gcs: Gcs, faults: &Faults) -> Gcs {
+    let user = json!({"type": "authorized_user", "client_id": "id", "client_secret": "hush", "refresh_token": "hush-hush",
+        "quota_project_id": "payer"});
+    let credentials = user_account::Builder::new(user)
+        .with_token_uri(format!("{}/token", faults.url))
+        .build()
+        .expect("credentials");
+    let api = Arc::get_mut(&mut gcs.api).expect("nobody else has it");
+    api.credentials = Some(OnceCell::new_with(Some(credentials)));
+    gcs
+}
+
+#[tokio::test]
+async fn requests_carry_a_token_and_a_refused_one_is_told() {
+    let stored = Stored::new(2500);
+    let faults = Faults::start(move |_, request| match request.query("alt") {
+        _ if request.target == "/token" => {
+            answer(&json!({"access_token": "t0ken", "expires_in": 3600, "token_type": "Bearer"}))
+        }
+        Some(_) => media(&stored, request),
+        None => answer(&object("7")),
+    })
+    .await;
+    let gcs = with_credentials(gcs(&faults), &faults);
+    let read = gcs.read("b/one", 2500).await.expect("an answer");
+    assert!(read.is_some());
+    let seen = faults.seen();
+    let asked = seen.iter().filter(|request| request.target != "/token");
+    for request in asked.clone() {
+        assert_eq!(request.header("authorization"), Some("Bearer t0ken"));
+        assert_eq!(request.header("x-goog-user-project"), Some("payer"));
+    }
+    assert_eq!((seen.len(), asked.count()), (5, 4), "one token for all");
+
+    let faults = Faults::start(|_, _| Reply::new(400, r#"{"error": "invalid_grant"}"#)).await;
+    let gcs = with_credentials(super::tests::gcs(&faults), &faults);
+    let error = gcs.look("b/one", None).await.expect_err("no token");
+    assert_eq!(error.kind, ErrorKind::Unauthenticated, "{error}");
+    assert!(error.why.contains("invalid_grant"), "{error}");
+    assert!(!error.to_string().contains("hush"), "{error}");
 }
 
 #[tokio::test]
