@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 use crate::endpoints::Endpoints;
 use crate::error::{Error, Result};
 use crate::folders::{Folders, Layout};
-use crate::install::{Installer, PINS, Tool};
+use crate::install::{Installer, Tool};
 use crate::progress::{Observer, Progress};
 use crate::secrets::Secrets;
 use crate::state::{Condition, Phase, State, Status};
@@ -175,7 +175,7 @@ impl Sandbox {
     pub async fn install(&self, observer: &Arc<dyn Observer>) -> Result<()> {
         let (tools, observer) = (self.folders.tools.clone(), Arc::clone(observer));
         spawn_blocking(move || {
-            let wanted: Vec<Tool> = PINS.iter().map(|pin| pin.tool).collect();
+            let wanted = Tool::of_the_sandbox();
             Installer::new(tools).install(&wanted, &*observer)
         })
         .await

@@ -247,7 +247,7 @@ impl Servers {
 }
 
 async fn start(folders: &Folders, layout: &Layout, record: &Arc<Record>) -> Result<Servers> {
-    let wanted: Vec<Tool> = PINS.iter().map(|pin| pin.tool).collect();
+    let wanted = Tool::of_the_sandbox();
     let tools = Installer::new(&folders.tools).locate(&wanted)?;
     let authority = Authority::kept(&layout.server("ca"))?;
     let secrets = Secrets::kept(&layout.secrets())?;

@@ -6,6 +6,7 @@ use executor::provider::{Error, ErrorKind};
 use jiff::Timestamp;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use crate::download;
 use crate::store::{Object, Store};
 
 /// Bytes of an object.
@@ -42,10 +43,12 @@ pub trait Archive: Send + Sync {
     async fn look(&self, key: &str, version: Option<&str>)
     -> Result<Option<(Object, Lock)>, Error>;
 
-    /// Streams `size` bytes of exactly this version (the latest where the store keeps none).
+    /// Streams `size` bytes of exactly this version (the latest where the store keeps none). A connection that breaks is followed by
+    /// another, which goes on where the first one stopped; memory stays below 32 MiB however large the object is.
     ///
     /// # Errors
-    /// [`ErrorKind::Unavailable`] when it is not there.
+    /// [`ErrorKind::Unavailable`] when it is not there, [`ErrorKind::Conflict`] when it has another size. The reader fails with an
+    /// [`std::io::Error`] around an [`Error`]: [`ErrorKind::Conflict`] when the object is replaced while it is read.
     async fn open(&self, key: &str, version: Option<&str>, size: u64) -> Result<Reader, Error>;
 
     /// Reads a small object whole; `None` when it is not there.
@@ -74,8 +77,8 @@ impl Archive for Store {
         Ok(head.map(|head| (head.object, head.lock)))
     }
 
-    async fn open(&self, key: &str, version: Option<&str>, _: u64) -> Result<Reader, Error> {
-        Ok(Box::new(self.get(key, version, None).await?))
+    async fn open(&self, key: &str, version: Option<&str>, size: u64) -> Result<Reader, Error> {
+        self.download(key, version, size).await
     }
 
     async fn read(&self, key: &str, limit: u64) -> Result<Option<Bytes>, Error> {
@@ -95,7 +98,10 @@ pub(crate) async fn whole(
         .take(limit.saturating_add(1))
         .read_to_end(&mut bytes)
         .await
-        .map_err(|error| Error::new(ErrorKind::Unreachable, what, error.to_string()))?;
+        .map_err(|error| match download::provider_error(&error) {
+            Some(error) => error.clone(),
+            None => Error::new(ErrorKind::Unreachable, what, error.to_string()),
+        })?;
     if bytes.len() as u64 > limit {
         return Err(Error::new(
             ErrorKind::Invalid,

@@ -1,17 +1,26 @@
-//! S3 buckets, backup sources and the environment's lock.
+//! S3 buckets, backup sources in S3 and Google Cloud Storage, and the environment's lock.
 //!
 //! - [`provider`]: the kinds `s3.bucket` and `s3.generation`.
 //! - [`store`]: one bucket's objects: list, head, get, put, all streaming.
 //! - [`archive`]: what is asked of a place that holds backups, whichever cloud it is in.
+//! - [`gcs`]: Google Cloud Storage, as such a place.
 //! - [`lock`]: the lock of an environment, by conditional writes.
 
 pub mod archive;
 mod bucket;
+mod causes;
+mod download;
+#[cfg(test)]
+mod faults;
+pub mod gcs;
 pub mod lock;
+mod object;
 pub mod provider;
+mod retry;
 pub mod store;
 
 pub use archive::{Archive, Lock};
+pub use gcs::{Gcs, GcsSettings};
 pub use lock::S3Lock;
 pub use provider::S3;
 pub use store::{Head, Object, Put, Store, Stored};

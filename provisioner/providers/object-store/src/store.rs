@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
@@ -15,7 +16,9 @@ use jiff::Timestamp;
 use provider_aws::{code, failure, is_missing};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt};
 
-use crate::archive::{Lock, whole};
+use crate::archive::{Lock, Reader, whole};
+use crate::download::{self, Policy};
+use crate::object::S3Object;
 
 /// Bytes of the first parts of a multipart upload. S3 asks for 5 MiB at least and 10,000 parts at most ("Multipart upload limits").
 const PART: usize = 8 << 20;
@@ -77,6 +80,7 @@ pub struct Stored {
 pub struct Store {
     client: Client,
     bucket: String,
+    pub(crate) policy: Policy,
 }
 
 impl Store {
@@ -85,6 +89,7 @@ impl Store {
         Self {
             client,
             bucket: bucket.into(),
+            policy: Policy::default(),
         }
     }
 
@@ -232,6 +237,25 @@ impl Store {
             )),
             Err(error) => Err(failure(self.what("GetObject", key), error)),
         }
+    }
+
+    /// Reads `size` bytes of one version, or the latest: ranges of 8 MiB at a time, going on after a broken connection.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] when it is not there, [`ErrorKind::Conflict`] when it has another size. The reader fails with an
+    /// [`std::io::Error`] around an [`Error`], of [`ErrorKind::Conflict`] when the object is replaced meanwhile.
+    pub async fn download(
+        &self,
+        key: &str,
+        version: Option<&str>,
+        size: u64,
+    ) -> Result<Reader, Error> {
+        let object = S3Object {
+            client: self.client.clone(),
+            bucket: self.bucket.clone(),
+            key: key.to_owned(),
+        };
+        download::open(Arc::new(object), version, size, self.policy).await
     }
 
     /// Reads a small object whole, with its entity tag; `None` when it is not there.
@@ -470,7 +494,7 @@ fn lock(head: &HeadObjectOutput) -> Lock {
 }
 
 /// Stores without versions give the version id `null`.
-fn real_version(id: Option<&str>) -> Option<String> {
+pub(crate) fn real_version(id: Option<&str>) -> Option<String> {
     id.filter(|id| !id.is_empty() && *id != "null")
         .map(str::to_owned)
 }
@@ -483,6 +507,6 @@ fn timestamp(at: &aws_sdk_s3::primitives::DateTime) -> Option<Timestamp> {
     Timestamp::new(at.secs(), i32::try_from(at.subsec_nanos()).ok()?).ok()
 }
 
-fn status<E>(error: &aws_sdk_s3::error::SdkError<E>) -> Option<u16> {
+pub(crate) fn status<E>(error: &aws_sdk_s3::error::SdkError<E>) -> Option<u16> {
     error.raw_response().map(|answer| answer.status().as_u16())
 }

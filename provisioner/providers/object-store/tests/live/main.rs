@@ -1,5 +1,6 @@
-//! The object-store provider against SeaweedFS: buckets, streams, the lock.
+//! The object-store provider against SeaweedFS: buckets, streams, downloads, the lock. And the archive against fake-gcs-server.
 
+mod gcs;
 mod support;
 
 use std::collections::BTreeMap;
@@ -10,7 +11,8 @@ use executor::provider::{Ensure, Error, ErrorKind, Provider, Scope};
 use planner::identity::client_token;
 use planner::reference::Outputs;
 use planner::{Action, Address, Layer, Observed, Step, canonical, kinds};
-use provider_object_store::{Put, S3, S3Lock, Store};
+use provider_object_store::archive::Reader;
+use provider_object_store::{Archive, Put, S3, S3Lock, Store};
 use serde_json::{Value, json};
 use support::Weed;
 use tokio::io::AsyncReadExt;
@@ -81,10 +83,11 @@ async fn store(weed: &Weed, bucket: &str) -> Store {
 }
 
 #[tokio::test]
-async fn buckets_streams_and_the_lock() {
+async fn buckets_streams_downloads_and_the_lock() {
     let weed = Weed::start().await;
     buckets(&weed).await;
     streams(&weed).await;
+    downloads(&weed).await;
     locks(&weed).await;
 }
 
@@ -303,6 +306,64 @@ async fn streams(weed: &Weed) {
             .kind,
         ErrorKind::Unavailable
     );
+}
+
+async fn all(opened: Result<Reader, Error>) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    match opened?.read_to_end(&mut bytes).await {
+        Ok(_) => Ok(bytes),
+        Err(error) => {
+            let inner = error.get_ref().and_then(|error| error.downcast_ref());
+            let inner: Option<&Error> = inner;
+            Err(inner.expect("a provider's error").clone())
+        }
+    }
+}
+
+/// Three ranges, of a version that is no longer the latest and of an object without versions that is replaced meanwhile.
+async fn downloads(weed: &Weed) {
+    let large: Vec<u8> = (0..20_000_000_u32).map(|n| (n % 241) as u8).collect();
+    let put = Put::default();
+    let versioned = Store::new(
+        provider_object_store::client(&weed.config().await),
+        "backups",
+    );
+    let old = versioned
+        .put("d/one", &large[..], &put)
+        .await
+        .expect("put in parts");
+    let new = versioned
+        .put("d/one", &b"another"[..], &put)
+        .await
+        .expect("put");
+    let opened = Archive::open(&versioned, "d/one", old.version.as_deref(), 20_000_000).await;
+    assert!(all(opened).await.expect("the old version") == large);
+    let opened = Archive::open(&versioned, "d/one", new.version.as_deref(), 7).await;
+    assert_eq!(all(opened).await.expect("the new one"), b"another");
+    let opened = Archive::open(&versioned, "d/one", old.version.as_deref(), 20_000_001).await;
+    let error = all(opened).await.expect_err("it has another size");
+    assert_eq!(error.kind, ErrorKind::Conflict, "{error}");
+    let opened = Archive::open(&versioned, "d/none", None, 20_000_000).await;
+    let error = all(opened).await.expect_err("absent");
+    assert_eq!(error.kind, ErrorKind::Unavailable, "{error}");
+
+    let plain = store(weed, "plain").await;
+    plain.put("empty", &b""[..], &put).await.expect("put");
+    let opened = Archive::open(&plain, "empty", None, 0).await;
+    assert_eq!(all(opened).await.expect("nothing"), b"");
+    let larger: Vec<u8> = large.iter().chain(&large).copied().collect();
+    plain.put("one", &larger[..], &put).await.expect("put");
+    let size = larger.len() as u64;
+    let opened = Archive::open(&plain, "one", None, size).await;
+    assert!(all(opened).await.expect("all of it") == larger);
+    // Three of its five ranges may be under way; the others are asked for when the object is another.
+    let opened = Archive::open(&plain, "one", None, size).await;
+    plain
+        .put("one", &larger[1..], &put)
+        .await
+        .expect("replaced");
+    let error = all(opened).await.expect_err("replaced meanwhile");
+    assert_eq!(error.kind, ErrorKind::Conflict, "{error}");
 }
 
 async fn locks(weed: &Weed) {

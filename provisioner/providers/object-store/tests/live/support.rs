@@ -1,10 +1,12 @@
-//! A SeaweedFS of the test binary's own.
+//! A SeaweedFS of the test binary's own, and where programs of servers are.
 
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use provider_aws::{Connection, Keys};
+use sandbox::{Folders, Installer, Silent, Tool};
 use tempfile::TempDir;
 
 /// A store that ends with the test.
@@ -15,7 +17,7 @@ pub struct Weed {
 }
 
 /// Ports that nobody uses. weed takes each twice: once for HTTP, once for gRPC.
-fn ports(count: usize) -> Vec<u16> {
+pub fn ports(count: usize) -> Vec<u16> {
     let held: Vec<TcpListener> = (0..count)
         .map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"))
         .collect();
@@ -27,7 +29,7 @@ fn ports(count: usize) -> Vec<u16> {
 impl Weed {
     /// Starts it; a machine without weed fails the test.
     pub async fn start() -> Self {
-        let program = program();
+        let program = program(Tool::SeaweedFs);
         let folder = tempfile::tempdir().expect("a folder");
         let dir = folder.path();
         std::fs::create_dir(dir.join("tmp")).expect("a folder");
@@ -109,15 +111,12 @@ impl Drop for Weed {
     }
 }
 
-/// The server's program, installed where the sandbox has its own; what can't be installed fails the test.
-fn program() -> std::path::PathBuf {
-    use sandbox::{Folders, Installer, Silent, Tool};
+/// A server's program, installed where the sandbox has its own; what can't be installed fails the test.
+pub fn program(tool: Tool) -> PathBuf {
     let tools = Folders::from_environment().expect("a home").tools;
     let installed = Installer::new(tools)
-        .install(&[Tool::SeaweedFs], &Silent)
+        .install(&[tool], &Silent)
         .expect("the server can be installed");
-    installed
-        .program(Tool::SeaweedFs)
-        .expect("it was asked for")
-        .to_path_buf()
+    let program = installed.program(tool).expect("it was asked for");
+    program.to_path_buf()
 }
