@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::command::fixture;
+use crate::failover;
 use crate::world::{Said, World, until};
 
 const ORIGINAL: &str = "natlangchain_20261123_032959";
@@ -31,6 +32,7 @@ fn a_bad_backup_is_named_and_a_good_one_beside_it() {
     a_key_comes_from_vault(&world);
     what_was_found_is_believed_only_as_it_was_signed(&world);
     the_work_is_shared_out_on_the_cluster(&world);
+    failover::a_copy_serves_when_its_bytes_are_the_same(&world);
 }
 
 /// The sandbox, with the smaller chain as its backups: that one has a twin whose end was mined again.

@@ -27,6 +27,7 @@ fn place(provider: &str) -> &'static str {
     match provider {
         "ec2" | "iam" => "AWS",
         "s3" | "seed" => "the object store",
+        "gcs" => "Google Cloud Storage",
         "vault" => "Vault",
         "kubernetes" => "the cluster",
         _ => "the service",

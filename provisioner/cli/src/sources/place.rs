@@ -6,7 +6,7 @@ use backup::catalogue::{Candidate, Lock};
 use backup::metadata;
 use environment::Resolved;
 use environment::schema::BackupSource;
-use provider_object_store::{Archive, Store, client};
+use provider_object_store::{Archive, Gcs, GcsSettings, Store, client};
 
 use crate::failure::Failure;
 use crate::hints;
@@ -51,10 +51,12 @@ impl Place {
 
     /// A bucket of Google Cloud Storage.
     pub fn gcs(bucket: &str, prefix: &str, endpoint: Option<String>) -> Result<Self, Failure> {
-        Err(
-            Failure::new(format!("gs://{bucket}/{prefix} was not asked"))
-                .because("Google Cloud Storage is not supported yet"),
-        )
+        let settings = GcsSettings {
+            bucket: bucket.to_owned(),
+            endpoint,
+        };
+        let archive = Gcs::connect(&settings).map_err(|error| hints::of_provider("gcs", &error))?;
+        Ok(Self::new(Arc::new(archive), prefix))
     }
 
     /// A place of which nothing but keys below `prefix` is asked.
