@@ -48,7 +48,8 @@ pub trait Archive: Send + Sync {
     ///
     /// # Errors
     /// [`ErrorKind::Unavailable`] when it is not there, [`ErrorKind::Conflict`] when it has another size. The reader fails with an
-    /// [`std::io::Error`] around an [`Error`]: [`ErrorKind::Conflict`] when the object is replaced while it is read.
+    /// [`std::io::Error`] around an [`Error`] (see [`crate::provider_error`]), of [`ErrorKind::Conflict`] when the object is
+    /// replaced while it is read.
     async fn open(&self, key: &str, version: Option<&str>, size: u64) -> Result<Reader, Error>;
 
     /// Reads a small object whole; `None` when it is not there.

@@ -20,6 +20,7 @@ mod retry;
 pub mod store;
 
 pub use archive::{Archive, Lock};
+pub use download::provider_error;
 pub use gcs::{Gcs, GcsSettings};
 pub use lock::S3Lock;
 pub use provider::S3;

@@ -23,6 +23,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use executor::provider::{Error, ErrorKind};
 use futures::{StreamExt, stream};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 use tokio_util::io::StreamReader;
@@ -91,6 +92,7 @@ pub(crate) async fn open(
     let mut download = Download {
         next: first.end,
         transfer: Arc::new(transfer),
+        runtime: Handle::current(),
         under_way: VecDeque::with_capacity(policy.parallel),
         failed: None,
     };
@@ -103,8 +105,8 @@ pub(crate) async fn open(
     Ok(Box::new(StreamReader::new(Box::pin(chunks))))
 }
 
-/// The provider's error inside one of a reader's.
-pub(crate) fn provider_error(error: &io::Error) -> Option<&Error> {
+/// The provider's error inside one that a reader of [`crate::Archive::open`] failed with.
+pub fn provider_error(error: &io::Error) -> Option<&Error> {
     error.get_ref()?.downcast_ref()
 }
 
@@ -233,6 +235,8 @@ struct UnderWay {
 /// The ranges under way, in their order.
 struct Download {
     transfer: Arc<Transfer>,
+    /// Where it was opened: it may be read from a thread that knows of no runtime.
+    runtime: Handle,
     /// The first byte that no range was begun for.
     next: u64,
     under_way: VecDeque<UnderWay>,
@@ -245,7 +249,7 @@ impl Download {
         let (sender, chunks) = unbounded_channel();
         let left = range.end - range.start;
         let transfer = Arc::clone(&self.transfer);
-        let task = tokio::spawn(async move {
+        let task = self.runtime.spawn(async move {
             if let Err(error) = transfer.bring(range, answer, &sender).await {
                 let _ = sender.send(Err(error));
             }

@@ -238,7 +238,8 @@ async fn failing_servers_are_asked_again_and_given_up_in_the_end() {
 #[tokio::test]
 async fn answers_of_other_bytes_are_never_mixed_in() {
     let object = Stored::new(2000);
-    let wrong: [(fn(Reply) -> Reply, &str); 4] = [
+    type Change = fn(Reply) -> Reply;
+    let wrong: [(Change, &str); 4] = [
         (
             |reply| reply.with("content-range", "bytes 1001-2000/2000"),
             "the answer is of \"bytes 1001-2000/2000\"",
@@ -394,6 +395,26 @@ async fn an_answer_that_names_nothing_to_hold_on_to_is_refused() {
         "{}",
         read.failure()
     );
+}
+
+#[tokio::test]
+async fn a_thread_without_a_runtime_may_read() {
+    let object = Stored::new(5 * RANGE);
+    let stored = object.clone();
+    let faults = Faults::start(move |_, request| stored.answer(request)).await;
+    let opened = store(&faults)
+        .await
+        .download("b/one", Some("v1"), 5 * RANGE as u64)
+        .await;
+    let mut reader = opened.expect("it is there");
+    let (done, read) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let read = futures::executor::block_on(reader.read_to_end(&mut bytes));
+        let _ = done.send(read.map(|_| bytes));
+    });
+    let bytes = read.await.expect("no panic").expect("all of it");
+    assert!(bytes == object.bytes);
 }
 
 /// Ranges are asked for at the same time, and the bound on memory holds: no request is sent for bytes further ahead of the reader than `parallel` ranges.

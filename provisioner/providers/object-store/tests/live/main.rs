@@ -313,8 +313,7 @@ async fn all(opened: Result<Reader, Error>) -> Result<Vec<u8>, Error> {
     match opened?.read_to_end(&mut bytes).await {
         Ok(_) => Ok(bytes),
         Err(error) => {
-            let inner = error.get_ref().and_then(|error| error.downcast_ref());
-            let inner: Option<&Error> = inner;
+            let inner = provider_object_store::provider_error(&error);
             Err(inner.expect("a provider's error").clone())
         }
     }
