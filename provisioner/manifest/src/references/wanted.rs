@@ -172,7 +172,10 @@ impl<'a> Wanted<'a> {
                 (Kind::ConfigMap, "configMapKeyRef"),
                 (Kind::Secret, "secretKeyRef"),
             ] {
-                let source = &variable["valueFrom"][field];
+                let Some(source) = variable.get("valueFrom").and_then(|from| from.get(field))
+                else {
+                    continue;
+                };
                 let path = container.at(&format!("env[{at}].valueFrom.{field}"));
                 let before = self.found.len();
                 self.add_source(kind, source, "name", &path);
@@ -186,8 +189,10 @@ impl<'a> Wanted<'a> {
                 (Kind::ConfigMap, "configMapRef"),
                 (Kind::Secret, "secretRef"),
             ] {
-                let path = container.at(&format!("envFrom[{at}].{field}"));
-                self.add_source(kind, &source[field], "name", &path);
+                if let Some(source) = source.get(field) {
+                    let path = container.at(&format!("envFrom[{at}].{field}"));
+                    self.add_source(kind, source, "name", &path);
+                }
             }
         }
         for reference in self.found.iter_mut().skip(from) {

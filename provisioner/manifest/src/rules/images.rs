@@ -19,7 +19,7 @@ pub(super) fn check(object: &Object<'_>, findings: &mut Findings<'_>) {
     walk(object.value, &mut Path::new(), &mut found);
     let mut told = HashSet::new();
     for (image, container, path) in found {
-        if !has_digest(image) && told.insert(image) {
+        if told.insert(image) {
             let spot = Spot { path, container };
             let message = format!("its image `{}` has no digest", quoted(image));
             findings.add(object, Code::ImageWithoutDigest, spot, message);
@@ -67,7 +67,8 @@ fn walk<'a>(value: &'a Value, path: &mut Path<'a>, found: &mut Vec<Found<'a>>) {
 
 fn containers<'a>(value: &'a Value, path: &mut Path<'a>, found: &mut Vec<Found<'a>>) {
     for (at, container) in value.as_array().into_iter().flatten().enumerate() {
-        let Some(image) = container.get("image").and_then(Value::as_str) else {
+        let image = container.get("image").and_then(Value::as_str);
+        let Some(image) = image.filter(|image| !has_digest(image)) else {
             continue;
         };
         path.extend([Step::Element(at), Step::Field("image")]);

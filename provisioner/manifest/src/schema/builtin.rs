@@ -1,8 +1,9 @@
 //! Objects of built-in kinds.
 
 use std::collections::HashSet;
+use std::fmt;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use super::faults::Faults;
 use super::table::{Definition, Field, Shape, Table};
@@ -123,26 +124,47 @@ fn look<'a>(
 
 /// Elements that a list keeps apart by their keys must differ in them.
 pub(super) fn duplicates<'a>(keys: &[&str], items: &'a [Value], faults: &mut Faults<'_, '_, 'a>) {
-    if keys.is_empty() {
+    if keys.is_empty() || items.len() < 2 {
         return;
     }
     let mut seen = HashSet::new();
     for (at, item) in items.iter().enumerate() {
-        let parts: Option<Vec<String>> = keys.iter().map(|key| part(item, key)).collect();
+        let parts: Option<Vec<Part<'_>>> = keys.iter().map(|key| part(item, key)).collect();
         let Some(parts) = parts else { continue };
-        let whole = parts.join("/");
-        if !seen.insert(parts) {
-            faults.within(Step::Element(at), |faults| faults.duplicate(&whole));
+        if seen.contains(&parts) {
+            let whole: Vec<String> = parts.iter().map(Part::to_string).collect();
+            faults.within(Step::Element(at), |faults| {
+                faults.duplicate(&whole.join("/"))
+            });
+        }
+        seen.insert(parts);
+    }
+}
+
+/// The value of a key.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Part<'a> {
+    Text(&'a str),
+    Number(&'a Number),
+}
+
+impl fmt::Display for Part<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Part::Text(text) => f.write_str(text),
+            Part::Number(number) => number.fmt(f),
         }
     }
 }
 
-/// A key's value. `protocol` is the one key of a built-in list that has a default.
-fn part(item: &Value, key: &str) -> Option<String> {
+/// `protocol` is the one key of a built-in list that has a default.
+fn part<'a>(item: &'a Value, key: &str) -> Option<Part<'a>> {
     match item.get(key) {
-        Some(Value::String(text)) => Some(text.clone()),
-        Some(Value::Number(number)) => Some(number.to_string()),
-        None | Some(Value::Null) if key == "protocol" && item.is_object() => Some("TCP".to_owned()),
+        Some(Value::String(text)) => Some(Part::Text(text)),
+        Some(Value::Number(number)) => Some(Part::Number(number)),
+        None | Some(Value::Null) if key == "protocol" && item.is_object() => {
+            Some(Part::Text("TCP"))
+        }
         _ => None,
     }
 }
