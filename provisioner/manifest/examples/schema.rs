@@ -23,11 +23,24 @@ const OPEN: [&str; 4] = [
     "core.v1.StorageMedium",
 ];
 
-/// Fields called required whose zero value the server takes.
-const ZERO_IS_TAKEN: [(&str, &str); 3] = [
+/// Fields called required that the server takes an object without: their zero value is as good, or a default fills them in.
+const TAKEN_WITHOUT: [(&str, &str); 13] = [
+    ("apiextensions.v1.CustomResourceDefinitionVersion", "served"),
+    (
+        "apiextensions.v1.CustomResourceDefinitionVersion",
+        "storage",
+    ),
+    ("core.v1.HTTPHeader", "value"),
+    ("core.v1.ISCSIPersistentVolumeSource", "lun"),
+    ("core.v1.ISCSIVolumeSource", "lun"),
     ("core.v1.LimitRangeSpec", "limits"),
+    ("core.v1.SleepAction", "seconds"),
+    ("core.v1.Sysctl", "value"),
     ("discovery.v1.EndpointSlice", "endpoints"),
+    ("rbac.v1.RoleRef", "apiGroup"),
     ("scheduling.v1.PriorityClass", "value"),
+    ("storage.v1.CSIDriver", "spec"),
+    ("storage.v1.CSINodeSpec", "drivers"),
 ];
 
 /// Values by definition and field.
@@ -78,7 +91,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let required = definition["required"]
                 .as_array()
                 .is_some_and(|all| all.iter().any(|one| one == field));
-            if required && !ZERO_IS_TAKEN.contains(&(short, field)) {
+            if required && !TAKEN_WITHOUT.contains(&(short, field)) {
                 line.push_str(" !");
             }
             if value["x-kubernetes-list-type"] == "map" {

@@ -112,7 +112,7 @@ codes! {
         "use the version that replaces it";
     ReferenceMissing = "reference.missing", Warning,
         "An object names another that nothing here provides, in a namespace where the other objects are.",
-        "declare it in the overlay, correct the name, or mark the reference `optional: true`";
+        "declare it in the overlay, or correct the name; a ConfigMap or Secret that may be missing is marked `optional: true`";
     ReferenceKeyMissing = "reference.missing-key", Warning,
         "An object names a key that the ConfigMap does not have.",
         "add the key, correct its name, or mark the reference `optional: true`";

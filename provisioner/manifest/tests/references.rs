@@ -274,6 +274,15 @@ fn webhooks_and_other_namespaces() {
         ["reference.elsewhere webhooks[0].clientConfig.service"]
     );
 
+    // So it is in the cluster's own namespaces, whatever is added to them.
+    let bound = put(
+        binding("Role", "system:leader"),
+        "/metadata/namespace",
+        json!("kube-system"),
+    );
+    let bound = put(bound, "/subjects/0/name", json!("controller"));
+    assert_eq!(told_of(bound), ["reference.elsewhere subjects[0].name"]);
+
     let api = json!({"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": "v1.toys.example"},
         "spec": {"group": "toys.example", "version": "v1", "groupPriorityMinimum": 1, "versionPriority": 1, "service": {"name": "toys", "namespace": "shop"}}});
     assert_eq!(told_of(api), ["reference.missing spec.service"]);
@@ -308,5 +317,11 @@ fn what_controllers_make() {
         told(&objects)
     };
     assert_eq!(reads("data-db-0"), [""; 0]);
+    // Its own volume of the template's name is replaced.
+    let volumes = json!([{"name": "data", "persistentVolumeClaim": {"claimName": "anything"}}]);
+    assert_eq!(
+        told_of(put(set.clone(), "/spec/template/spec/volumes", volumes)),
+        [""; 0]
+    );
     assert_eq!(reads("data-db-x").len(), 1);
 }

@@ -163,6 +163,10 @@ fn required_fields() {
     // Called required, and taken without.
     let class = json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "low"}});
     assert_eq!(told(&[class]), [""; 0]);
+    let mut binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "b"}, "roleRef": {"kind": "ClusterRole", "name": "view"}});
+    assert_eq!(told(&[binding.clone()]), [""; 0]);
+    binding["roleRef"] = json!({"kind": "ClusterRole"});
+    assert_eq!(told(&[binding]), ["schema.missing-field roleRef"]);
 }
 
 #[test]

@@ -84,9 +84,9 @@ impl<'a> Provided<'a> {
         })
     }
 
-    /// Whether anything of ours is in the namespace.
+    /// Whether what is in the namespace is ours. In `kube-system` and its like it is the cluster's, whatever we add.
     pub(super) fn has_namespace(&self, namespace: &str) -> bool {
-        self.namespaces.contains(namespace)
+        !namespace.starts_with("kube-") && self.namespaces.contains(namespace)
     }
 }
 

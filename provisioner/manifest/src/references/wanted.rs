@@ -18,10 +18,13 @@ pub(super) fn of<'a>(object: &Object<'a>) -> Vec<Reference<'a>> {
         home: object.home(),
         found: Vec::new(),
     };
-    if let Some(pod) = pod(object) {
-        wanted.pod(&pod);
-    }
     let spec = &object.value["spec"];
+    if let Some(pod) = pod(object) {
+        let replaced: Vec<&str> = list(spec, "volumeClaimTemplates")
+            .filter_map(|(_, template)| text(&template["metadata"], "name"))
+            .collect();
+        wanted.pod(&pod, &replaced);
+    }
     match (object.group(), object.kind) {
         ("apps", "StatefulSet") => wanted.stateful_set(spec),
         ("", "PersistentVolumeClaim") => wanted.claim(spec, "spec"),
@@ -94,7 +97,8 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    fn pod(&mut self, pod: &Pod<'a>) {
+    /// `replaced` are volumes that a StatefulSet puts a claim of its own in the place of.
+    fn pod(&mut self, pod: &Pod<'a>, replaced: &[&str]) {
         let spec = pod.spec;
         let account = text(spec, "serviceAccountName").or(text(spec, "serviceAccount"));
         self.add(Kind::ServiceAccount, account, pod.at("serviceAccountName"));
@@ -106,6 +110,9 @@ impl<'a> Wanted<'a> {
         }
         self.secrets(spec, "imagePullSecrets", "name", &format!("{}.", pod.path));
         for (at, volume) in list(spec, "volumes") {
+            if text(volume, "name").is_some_and(|name| replaced.contains(&name)) {
+                continue;
+            }
             self.volume(volume, &pod.at(&format!("volumes[{at}]")));
         }
         for container in pod.containers() {

@@ -44,6 +44,10 @@ fn is_written_down(value: &Value) -> bool {
 /// Whether the name is that of a secret, rather than of where it is, how long it holds, or what it is called.
 fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
+    // A path, whatever it sounds like: https://cloud.google.com/docs/authentication/application-default-credentials
+    if name == "GOOGLE_APPLICATION_CREDENTIALS" {
+        return false;
+    }
     let words: Vec<&str> = name.split(['_', '-', '.']).collect();
     let about = [
         "FILE",
@@ -70,7 +74,7 @@ fn is_secret(name: &str) -> bool {
         "REF",
     ];
     let last = words.last().copied().unwrap_or_default();
-    if about.contains(&last) || words.contains(&"PUBLIC") {
+    if about.contains(&last) || words.contains(&"PUBLIC") || words.contains(&"ALLOW") {
         return false;
     }
     let telling = [
@@ -115,6 +119,8 @@ mod tests {
             "TOKEN_TTL",
             "PUBLIC_KEY",
             "TOKENIZERS_PARALLELISM",
+            "ALLOW_EMPTY_PASSWORD",
+            "GOOGLE_APPLICATION_CREDENTIALS",
             "KEY",
             "KEYBOARD",
             "LOG_LEVEL",
