@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::code::{Code, Severity};
 use crate::rules::lifecycle::Version;
+use crate::schema::VERSION as SCHEMA_VERSION;
 
 /// How much findings weigh, and for which Kubernetes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,11 +16,19 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// How much a finding weighs here.
+    /// How much a finding weighs here. A cluster that is newer than the schemas may know what they don't, so that nothing unknown is more
+    /// than a warning for it.
     pub fn severity(&self, code: Code) -> Severity {
-        self.severities
-            .get(&code)
-            .copied()
-            .unwrap_or_else(|| code.severity())
+        let may_be_newer = self.kubernetes > SCHEMA_VERSION
+            && matches!(
+                code,
+                Code::UnknownKind | Code::UnknownField | Code::UnknownValue
+            );
+        let usual = if may_be_newer {
+            code.severity().min(Severity::Warning)
+        } else {
+            code.severity()
+        };
+        self.severities.get(&code).copied().unwrap_or(usual)
     }
 }

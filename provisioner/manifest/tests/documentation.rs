@@ -40,7 +40,7 @@ policy:
 - **Form**: built-in kinds by the published types of Kubernetes VERSION, custom resources by the CustomResourceDefinition among the
   objects. Objects are sent by server-side apply, which refuses a field that the type does not have, so an unknown field is an error and
   not a warning. `status` is not sent and not checked. Bounds, patterns and CEL rules are left to the server. A cluster that is older than
-  VERSION may lack a field that is known here.
+  VERSION may lack a field that is known here; for a newer one an unknown kind, field or value is only a warning.
 
 Of one object at most 50 findings are told for each code.
 

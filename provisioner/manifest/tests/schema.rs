@@ -2,7 +2,7 @@
 
 mod support;
 
-use manifest::{Finding, Policy, check};
+use manifest::{Finding, Policy, Severity, check};
 use serde_json::{Value, json};
 use support::{checked, core, deployment, pod_spec, put, told, told_of, without};
 
@@ -198,6 +198,27 @@ fn the_nearest_name_is_told() {
         (found.code.as_str(), found.hint.as_str()),
         ("schema.unknown-kind", "did you mean `apps/v1 Deployment`?")
     );
+}
+
+#[test]
+fn a_newer_cluster_may_know_more() {
+    let objects = [put(
+        core("Service", "a"),
+        "/spec",
+        json!({"novelty": 1, "type": 2}),
+    )];
+    let severities = |kubernetes: &str| -> Vec<Severity> {
+        let policy = Policy {
+            kubernetes: kubernetes.parse().unwrap(),
+            ..Policy::default()
+        };
+        support::with(&objects, &policy)
+            .iter()
+            .map(|one| one.severity)
+            .collect()
+    };
+    assert_eq!(severities("1.37"), [Severity::Error, Severity::Error]);
+    assert_eq!(severities("1.38"), [Severity::Warning, Severity::Error]);
 }
 
 fn definition(schema: Value) -> Value {

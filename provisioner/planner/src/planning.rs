@@ -53,7 +53,7 @@ pub struct Input {
 }
 
 /// What the environment allows, and its objectives.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     /// Ports that may be open to the whole Internet.
     pub public_ports: BTreeSet<u16>,
@@ -67,19 +67,6 @@ pub struct Policy {
     pub rto_seconds: u64,
     /// Recovery point objective, seconds; 0 for none.
     pub rpo_seconds: u64,
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Self {
-            public_ports: BTreeSet::new(),
-            manifests: manifest::Policy::default(),
-            allow_old_backup: false,
-            prune: false,
-            rto_seconds: 0,
-            rpo_seconds: 0,
-        }
-    }
 }
 
 /// Which secrets are renewed.
