@@ -201,6 +201,20 @@ fn the_nearest_name_is_told() {
 }
 
 #[test]
+fn a_kind_in_another_group() {
+    let object = |kind: &str| json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": "a"}});
+    assert_eq!(
+        only(&[object("Deployment")]).hint,
+        "its `apiVersion` is `apps/v1`"
+    );
+    let scaler = json!({"apiVersion": "autoscaling/v3", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "a"}});
+    assert_eq!(
+        only(&[scaler]).hint,
+        "its `apiVersion` is `autoscaling/v1`, `autoscaling/v2`"
+    );
+}
+
+#[test]
 fn a_newer_cluster_may_know_more() {
     let objects = [put(
         core("Service", "a"),

@@ -10,11 +10,15 @@ use crate::object::{Object, list};
 use crate::text::quoted;
 use crate::workload::pod;
 
+/// Policies of one namespace that are compared with its pods. Whoever writes more has thought of them, and time is bounded.
+const MOST: usize = 1_000;
+
 /// The policies of a namespace, so that a pod need not be compared with each of them.
 #[derive(Default)]
 struct Policies<'a> {
     /// One selects every pod, or can't be understood here.
     all: bool,
+    count: usize,
     /// Selectors by one label they ask for.
     by_label: HashMap<(&'a str, &'a str), Vec<&'a Value>>,
     /// Selectors without `matchLabels`.
@@ -23,6 +27,8 @@ struct Policies<'a> {
 
 impl<'a> Policies<'a> {
     fn add(&mut self, selector: &'a Value) {
+        self.count += 1;
+        self.all |= self.count > MOST;
         let label = selector["matchLabels"]
             .as_object()
             .and_then(|labels| labels.iter().next())

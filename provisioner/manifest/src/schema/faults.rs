@@ -57,9 +57,14 @@ impl<'f, 'p, 'a> Faults<'f, 'p, 'a> {
         self.findings.advise(self.object, code, spot, message, hint);
     }
 
-    pub(super) fn unknown_kind(&mut self, known: &[String]) {
+    /// `versions` are those that the kind has, `known` what else there is in its group.
+    pub(super) fn unknown_kind(&mut self, versions: &[&str], known: &[String]) {
         let name = format!("{} {}", self.object.api_version, self.object.kind);
-        let hint = near(&name, known.iter().map(String::as_str));
+        let hint = if versions.is_empty() {
+            near(&name, known.iter().map(String::as_str))
+        } else {
+            Some(format!("its `apiVersion` is {}", listed(versions)))
+        };
         let message = format!("there is no `{}`", quoted(&name));
         self.tell(Code::UnknownKind, message, hint);
     }

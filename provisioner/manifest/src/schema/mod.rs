@@ -47,7 +47,8 @@ pub(crate) fn check(objects: &[Object<'_>], findings: &mut Findings<'_>) {
             builtin::check(table, definition, &mut faults);
         } else if table.has_group(object.group()) {
             if !lifecycle::is_listed(object.api_version, object.kind) {
-                faults.unknown_kind(&table.names(object.group()));
+                let versions: Vec<&str> = table.versions(object.kind).into_iter().collect();
+                faults.unknown_kind(&versions, &table.names(object.group()));
             }
         } else if let Some(definition) = definitions.of_kind(object.group(), object.kind) {
             custom::check(table, definition, object.version(), &mut faults);

@@ -86,6 +86,15 @@ impl Table {
         self.groups.contains(group)
     }
 
+    /// The API versions that a kind has, in order.
+    pub(super) fn versions(&self, kind: &str) -> BTreeSet<&'static str> {
+        self.kinds
+            .keys()
+            .filter(|(_, name)| *name == kind)
+            .map(|(api_version, _)| *api_version)
+            .collect()
+    }
+
     /// `APIVERSION KIND` of every kind of a group.
     pub(super) fn names(&self, group: &str) -> Vec<String> {
         self.kinds
