@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use manifest::{Code, Version};
 use planner::Severity;
 use planner::kinds::check::Expectation;
 use planner::kinds::vault::Generator;
@@ -338,10 +339,24 @@ form! {
         public_ports: Vec<u16>,
         /// How much an image without digest weighs.
         image_digests: Severity,
+        /// How the overlay's objects are checked.
+        manifests: Manifests,
         /// A backup older than the objective is only a warning.
         allow_old_backup: bool,
         /// Kubernetes objects that are no longer wanted are deleted.
         prune: bool,
+    }
+}
+form! {
+    /// How the overlay's objects are checked.
+    #[derive(Default)]
+    #[serde(default)]
+    Manifests {
+        /// The cluster's release of Kubernetes, `1.37`.
+        kubernetes: Version,
+        /// Severities of findings other than the defaults in `docs/policy.md`; that of `image.without-digest` is `image_digests`.
+        #[schemars(extend("propertyNames" = serde_json::json!({ "enum": Code::ALL })))]
+        severities: BTreeMap<Code, Severity>,
     }
 }
 form! {
@@ -408,6 +423,7 @@ impl Default for Policy {
         Self {
             public_ports: Vec::new(),
             image_digests: Severity::Error,
+            manifests: Manifests::default(),
             allow_old_backup: false,
             prune: false,
         }
@@ -417,9 +433,15 @@ impl Default for Policy {
 impl Document {
     /// The planner's view of policy and objectives.
     pub fn planner_policy(&self) -> planner::Policy {
+        let manifests = &self.policy.manifests;
+        let mut severities = manifests.severities.clone();
+        severities.insert(Code::ImageWithoutDigest, self.policy.image_digests);
         planner::Policy {
             public_ports: self.policy.public_ports.iter().copied().collect(),
-            image_digests: self.policy.image_digests,
+            manifests: manifest::Policy {
+                kubernetes: manifests.kubernetes,
+                severities,
+            },
             allow_old_backup: self.policy.allow_old_backup,
             prune: self.policy.prune,
             rto_seconds: u64::from(self.objectives.rto.seconds()),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use manifest::Code;
 use planner::kinds::vault::Generator;
 
 use crate::error::Fault;
@@ -55,6 +56,7 @@ pub(crate) fn check(document: &Document, folder: &str, tree: &Node) -> Vec<(Plac
     checker.places();
     checker.secrets();
     checker.checks();
+    checker.policy();
     checker.faults
 }
 
@@ -119,6 +121,23 @@ impl Checker<'_> {
                     &value.field,
                 );
             }
+        }
+    }
+
+    fn policy(&mut self) {
+        let code = Code::ImageWithoutDigest;
+        if self
+            .document
+            .policy
+            .manifests
+            .severities
+            .contains_key(&code)
+        {
+            self.unfit(
+                &["policy", "manifests", "severities", code.as_str()],
+                format!("the severity of `{code}` is said in `policy.image_digests`"),
+                "write it there, and take it away here",
+            );
         }
     }
 

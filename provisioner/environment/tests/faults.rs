@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::fs;
 
 use environment::load;
+use manifest::{Code, Severity};
 use tempfile::TempDir;
 
 const GOOD: &str = r#"name: test
@@ -79,6 +80,25 @@ fn a_good_one() {
 }
 
 #[test]
+fn severities_of_findings_about_objects() {
+    let policy = |text: &str| {
+        let project = project(&format!("{GOOD}{text}"));
+        let environment = load(project.path(), "test").unwrap_or_else(|errors| panic!("{errors}"));
+        environment.document.planner_policy().manifests
+    };
+    let usual = policy("");
+    assert_eq!(usual.kubernetes, manifest::SCHEMA_VERSION);
+    assert_eq!(usual.severity(Code::ImageWithoutDigest), Severity::Error);
+    assert_eq!(usual.severity(Code::Privileged), Severity::Warning);
+    let own = policy(
+        "policy: {image_digests: note, manifests: {kubernetes: v1.29.4, severities: {container.privileged: error}}}\n",
+    );
+    assert_eq!(own.kubernetes.to_string(), "1.29");
+    assert_eq!(own.severity(Code::ImageWithoutDigest), Severity::Note);
+    assert_eq!(own.severity(Code::Privileged), Severity::Error);
+}
+
+#[test]
 fn faults_with_place_and_hint() {
     let replace = |from: &str, to: &str| {
         assert!(GOOD.contains(from), "{from}");
@@ -113,6 +133,22 @@ fn faults_with_place_and_hint() {
             replace("seed: {strategy: object, ", "seed: {"),
         ),
         ("no span of time", replace("rto: 4h", "rto: soon")),
+        (
+            "an unknown finding",
+            format!(
+                "{GOOD}policy: {{manifests: {{severities: {{container.priviledged: error}}}}}}\n"
+            ),
+        ),
+        (
+            "no release of Kubernetes",
+            format!("{GOOD}policy: {{manifests: {{kubernetes: latest}}}}\n"),
+        ),
+        (
+            "a severity in two places",
+            format!(
+                "{GOOD}policy: {{manifests: {{severities: {{image.without-digest: note}}}}}}\n"
+            ),
+        ),
         (
             "an undeclared secret",
             replace("KEY: {secret: api-key}", "KEY: {secret: api-kee}"),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
+use manifest::nearest;
 use serde_json::Value;
 
 use crate::address::Address;
@@ -15,7 +16,6 @@ use crate::graph;
 use crate::identity::{Generation, client_token};
 use crate::kind::{Kind, Layer};
 use crate::kinds;
-use crate::nearest::nearest;
 use crate::observed::{Inventory, OTHER_MANAGERS, Observed};
 use crate::ordering;
 use crate::plan::{Action, Estimates, FORMAT, FieldChange, PinnedBackup, Plan, Step, Target};
@@ -53,12 +53,12 @@ pub struct Input {
 }
 
 /// What the environment allows, and its objectives.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     /// Ports that may be open to the whole Internet.
     pub public_ports: BTreeSet<u16>,
-    /// How much an image without digest weighs.
-    pub image_digests: Severity,
+    /// How much findings about Kubernetes objects weigh, and for which Kubernetes.
+    pub manifests: manifest::Policy,
     /// A backup older than the objective is only a warning.
     pub allow_old_backup: bool,
     /// Kubernetes objects and seeds that are no longer wanted are deleted.
@@ -67,19 +67,6 @@ pub struct Policy {
     pub rto_seconds: u64,
     /// Recovery point objective, seconds; 0 for none.
     pub rpo_seconds: u64,
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Self {
-            public_ports: BTreeSet::new(),
-            image_digests: Severity::Error,
-            allow_old_backup: false,
-            prune: false,
-            rto_seconds: 0,
-            rpo_seconds: 0,
-        }
-    }
 }
 
 /// Which secrets are renewed.

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use manifest::nearest;
 use serde_json::{Map, Value};
 
 use crate::address::Address;
 use crate::graph;
 use crate::kinds;
-use crate::nearest::nearest;
 use crate::reference::{Reference, references};
 use crate::resource::{Origin, Resource};
 use crate::template::Templates;

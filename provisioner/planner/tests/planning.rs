@@ -503,7 +503,19 @@ fn findings_of_the_checks() {
         }),
         ("image.without-digest", Severity::Warning, |_| {}),
         ("image.without-digest", Severity::Error, |i| {
-            i.policy.image_digests = Severity::Error
+            i.policy
+                .manifests
+                .severities
+                .insert(manifest::Code::ImageWithoutDigest, Severity::Error);
+        }),
+        ("container.runs-as-root", Severity::Warning, |_| {}),
+        ("schema.unknown-field", Severity::Error, |i| {
+            set(
+                i,
+                "kubernetes.networking.k8s.io/Ingress.demo/api",
+                "/object/spec",
+                json!({"rulse": []}),
+            )
         }),
         ("backup.old", Severity::Error, |i| i.policy.rpo_seconds = 60),
         ("backup.old", Severity::Warning, |i| {
@@ -549,7 +561,13 @@ fn findings_of_the_checks() {
         usual,
         [
             ("bucket.without-lock".to_owned(), Severity::Note),
-            ("image.without-digest".to_owned(), Severity::Warning)
+            (
+                "container.privilege-escalation".to_owned(),
+                Severity::Warning
+            ),
+            ("container.runs-as-root".to_owned(), Severity::Warning),
+            ("image.without-digest".to_owned(), Severity::Warning),
+            ("network-policy.missing".to_owned(), Severity::Warning),
         ]
         .into()
     );

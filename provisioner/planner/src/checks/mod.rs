@@ -3,9 +3,9 @@
 pub mod addresses;
 pub mod backup;
 pub mod foreign;
-pub mod images;
 pub mod ingress;
 pub mod locks;
+pub mod manifests;
 pub mod networks;
 pub mod places;
 pub mod references;
@@ -49,7 +49,7 @@ pub fn all(input: &CheckInput<'_>) -> Vec<Finding> {
         networks::check,
         addresses::check,
         ingress::check,
-        images::check,
+        manifests::check,
         backup::check,
         time::check,
         places::check,

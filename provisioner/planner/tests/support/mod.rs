@@ -174,7 +174,14 @@ pub fn input() -> Input {
         inputs: BTreeMap::from([("demo.yaml.tera".to_owned(), "cccc".to_owned())]),
         policy: Policy {
             public_ports: [443].into(),
-            image_digests: planner::Severity::Warning,
+            manifests: manifest::Policy {
+                severities: [(
+                    manifest::Code::ImageWithoutDigest,
+                    planner::Severity::Warning,
+                )]
+                .into(),
+                ..manifest::Policy::default()
+            },
             rto_seconds: 3600,
             rpo_seconds: 86_400,
             ..Policy::default()
