@@ -102,7 +102,7 @@ fn backups(world: &World, arguments: &[&str]) -> Said {
 fn the_main_command_refuses_each(world: &World) {
     for (asked, id, code, told) in [
         ("latest", TRUNCATED, 4, "[gzip-truncated]"),
-        (TAMPERED, TAMPERED, 4, "[link-mismatch]"),
+        (TAMPERED, TAMPERED, 4, "[block-link-broken]"),
         (REMINED, REMINED, 4, "[lineage-remined]"),
     ] {
         let instead = format!("take `--from-backup {ORIGINAL}");

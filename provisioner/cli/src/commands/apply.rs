@@ -28,7 +28,7 @@ pub async fn apply(
         .hint("make a new plan with `rebuild plan --out`; nothing was changed")
     })?;
     let name = plan.target.environment.clone();
-    let mut session = Session::open(&root, &name, jiff::Timestamp::now(), printer).await?;
+    let mut session = Session::open(&root, &name, printer).await?;
     enact::offer(&mut session, &plan, None, command.yes, printer).await
 }
 
@@ -62,7 +62,7 @@ pub async fn resume(
         "run {} of generation {}: {} of {} steps done",
         summary.run.id, summary.generation, summary.done, summary.steps
     ));
-    let mut session = Session::open(&root, &command.env, jiff::Timestamp::now(), printer).await?;
+    let mut session = Session::open(&root, &command.env, printer).await?;
     enact::confirm(&plan, command.yes, printer)?;
     enact::resume(&mut session, &plan, &summary.run, printer).await
 }
@@ -75,7 +75,7 @@ pub async fn destroy(
 ) -> Result<Exit, Failure> {
     let root = paths::project(global.project.as_deref())?;
     enact::must_be_able_to_ask(command.yes, printer)?;
-    let mut session = Session::open(&root, &command.env, jiff::Timestamp::now(), printer).await?;
+    let mut session = Session::open(&root, &command.env, printer).await?;
     let which = Which::Asked(command.generation.clone());
     let (_, seen) = enact::destruction(&mut session, &which).await?;
     let plan = session.blueprint.destroy(&seen)?;

@@ -40,7 +40,7 @@ pub async fn run(
     printer: &Printer,
 ) -> Result<Exit, Failure> {
     let root = paths::project(global.project.as_deref())?;
-    let mut session = Session::open(&root, &command.env, jiff::Timestamp::now(), printer).await?;
+    let mut session = Session::open(&root, &command.env, printer).await?;
     let scope = session
         .blueprint
         .scope(&generation::fresh(session.now())?)?;

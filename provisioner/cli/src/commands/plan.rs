@@ -85,13 +85,7 @@ pub async fn rebuild(
 }
 
 async fn open(root: &Path, arguments: &PlanArgs, printer: &Printer) -> Result<Session, Failure> {
-    Session::open(
-        root,
-        environment(arguments)?,
-        jiff::Timestamp::now(),
-        printer,
-    )
-    .await
+    Session::open(root, environment(arguments)?, printer).await
 }
 
 async fn prepared(

@@ -157,5 +157,5 @@ async fn open(
     printer: &Printer,
 ) -> Result<Session, Failure> {
     let root = paths::project(global.project.as_deref())?;
-    Session::open(&root, &command.env, jiff::Timestamp::now(), printer).await
+    Session::open(&root, &command.env, printer).await
 }

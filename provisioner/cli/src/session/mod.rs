@@ -48,17 +48,14 @@ pub struct Session {
 
 impl Session {
     /// Loads the environment and connects; nothing is asked of anybody yet, but the sandbox is started where it is the place.
-    pub async fn open(
-        root: &Path,
-        name: &str,
-        now: jiff::Timestamp,
-        printer: &Printer,
-    ) -> Result<Self, Failure> {
+    pub async fn open(root: &Path, name: &str, printer: &Printer) -> Result<Self, Failure> {
         let Blueprint {
             root,
             environment,
             resolved,
         } = blueprint(root, name, printer).await?;
+        // Only now: installing and starting the sandbox may have taken minutes, and puts a fresh backup there.
+        let now = jiff::Timestamp::now();
         let aws = connection(
             &resolved,
             &resolved.aws.region,

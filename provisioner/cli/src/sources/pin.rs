@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use backup::catalogue::{LockNeed, SelectError, Selector, select};
-use backup::{Verdict, Word};
+use backup::{Finding, Verdict, Word};
 use environment::{Environment, Resolved};
 use jiff::Timestamp;
 use planner::plan::PinnedBackup;
@@ -132,25 +132,34 @@ async fn checked(
 ) -> Result<Pinned, Failure> {
     let (position, mut verdict) = anywhere(survey, chosen, printer).await?;
     if verdict.verdict == Word::Intact {
-        let neighbours = neighbours(survey, position);
-        let failures = survey
-            .read(neighbours, Budget::default(), &mut |_, _| {})
-            .await?;
-        for (_, failure) in failures {
-            printer.warn(&format!(
-                "{}: {}; the backup was not compared with it",
-                failure.message,
-                failure.causes.join(": ")
-            ));
-        }
+        verdict.extend(held_against(survey, position, printer).await?);
     }
-    let lineage = survey.lineage().await?;
-    verdict.extend(survey.against(&lineage, position));
     if verdict.verdict != Word::Intact {
-        let other = alternative(survey, position, until).await?;
+        let other = alternative(survey, position, until, printer).await?;
         return Err(refusal(survey, position, &verdict, other));
     }
     Ok(pinned(survey, position, verdict))
+}
+
+/// What the others say against a backup, those stored just before it at the least.
+async fn held_against(
+    survey: &mut Survey,
+    position: usize,
+    printer: &Printer,
+) -> Result<Vec<Finding>, Failure> {
+    let neighbours = neighbours(survey, position);
+    let failures = survey
+        .read(neighbours, Budget::default(), &mut |_, _| {})
+        .await?;
+    for (_, failure) in failures {
+        printer.warn(&format!(
+            "{}: {}; the backup was not compared with it",
+            failure.message,
+            failure.causes.join(": ")
+        ));
+    }
+    let lineage = survey.lineage().await?;
+    Ok(survey.against(&lineage, position))
 }
 
 /// Reads a backup; when that fails, its copies elsewhere.
@@ -263,6 +272,7 @@ async fn alternative(
     survey: &mut Survey,
     refused: usize,
     until: Option<Timestamp>,
+    printer: &Printer,
 ) -> Result<Option<usize>, Failure> {
     let bytes = survey.record(refused).map(|record| record.sha256.clone());
     let mut others: Vec<usize> = (0..survey.sources.listed.len())
@@ -278,15 +288,10 @@ async fn alternative(
         if survey.record(position).is_none() && survey.read_one(position).await.is_err() {
             continue;
         }
-        let lineage = survey.lineage().await?;
         let good = survey.record(position).is_some_and(|record| {
             record.verdict == Word::Intact && Some(&record.sha256) != bytes.as_ref()
         });
-        if good
-            && survey
-                .standing(&lineage, position)
-                .is_some_and(|standing| standing.is_consistent())
-        {
+        if good && held_against(survey, position, printer).await?.is_empty() {
             return Ok(Some(position));
         }
     }
@@ -433,7 +438,7 @@ pub async fn again(
             );
         }
         if verdict.verdict != Word::Intact {
-            let other = alternative(&mut survey, position, None).await?;
+            let other = alternative(&mut survey, position, None, printer).await?;
             return Err(refusal(&survey, position, &verdict, other));
         }
         let mut found = pinned(&survey, position, verdict);
