@@ -133,7 +133,7 @@ fn too_young_is_refused(world: &World, incident: &str) {
         .tells(&[
             &format!("passed over {TRUNCATED}: stored"),
             &format!("not before {incident}"),
-            "another history than an earlier backup",
+            "other blocks than an earlier backup",
         ]);
     world
         .rebuild(&[

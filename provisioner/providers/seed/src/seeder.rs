@@ -85,7 +85,7 @@ impl Seeder {
     ) -> Result<Option<String>, Error> {
         let reader = source
             .store
-            .open(&source.key, source.pin.version.as_deref(), source.pin.size)
+            .open(&source.key, source.version.as_deref(), source.pin.size)
             .await?;
         let mut options = Options::at(self.now);
         options.pin = Pin {
