@@ -83,6 +83,8 @@ pub(crate) struct Scanner {
     entry: EntryReader,
     scalar: Canonical,
     key: Vec<u8>,
+    /// Room for a key in which something is escaped.
+    decoded: Vec<u8>,
     skipper: Skipper,
     registry: Registry,
     block: Block,
@@ -125,6 +127,7 @@ impl Scanner {
             entry: EntryReader::new(limits),
             scalar: Canonical::new(limits),
             key: Vec::new(),
+            decoded: Vec::new(),
             skipper: Skipper::new(limits),
             registry: Registry::default(),
             block: Block::default(),
@@ -357,7 +360,16 @@ impl Scanner {
         self.scalar.clear();
         let limit = self.options.limits.entry_bytes;
         let rest = view(&self.buffer[self.position..], limit);
-        let scan = self.scalar.bare_key(rest, 0, &mut self.key)?;
+        let mut decoded = std::mem::take(&mut self.decoded);
+        let scan = match self.scalar.bare_key(rest, 0, &mut decoded)? {
+            Some((key, value)) => {
+                self.key.clear();
+                self.key.extend_from_slice(key);
+                Scan::Done(value)
+            }
+            None => Scan::More,
+        };
+        self.decoded = decoded;
         self.settle(scan, limit)
     }
 

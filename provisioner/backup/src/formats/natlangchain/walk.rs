@@ -1,5 +1,7 @@
 //! Looks into values that are already canonical, so that nothing needs to be parsed twice.
 
+use super::literal::run_end;
+
 /// The text of a member of an object. `name` must need no escape.
 pub(super) fn member<'a>(object: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let mut rest = object.strip_prefix(b"{\"")?;
@@ -34,6 +36,7 @@ pub(super) fn items(list: &[u8]) -> impl Iterator<Item = &[u8]> {
 fn string_end(text: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
+        at = run_end(text, at);
         match text.get(at)? {
             b'"' => return Some(at),
             b'\\' => at += 2,
