@@ -2,11 +2,14 @@
 
 use wide::i8x16;
 
-const WIDTH: usize = 16;
+/// Bytes copied at once: so many that the next special one is mostly among them, because a branch on it that can't be
+/// foreseen costs more than the copying.
+const WIDTH: usize = 64;
+const VECTOR: usize = 16;
 
 /// One bit for each byte that does not stand for itself, the first byte's lowest.
 #[inline(always)]
-fn specials(chunk: &[u8; WIDTH]) -> u32 {
+fn specials(chunk: &[u8; VECTOR]) -> u32 {
     let bytes = i8x16::new(chunk.map(u8::cast_signed));
     // As signed numbers, bytes that are not ASCII come below the control characters.
     let special = bytes.simd_lt(i8x16::splat(0x20))
@@ -29,7 +32,7 @@ pub(super) fn run_end(input: &[u8], mut at: usize) -> usize {
         if special != 0 {
             return at + special.trailing_zeros() as usize;
         }
-        at += WIDTH;
+        at += VECTOR;
     }
     at + input[at..]
         .iter()
@@ -43,7 +46,10 @@ pub(super) fn copy_run(input: &[u8], mut at: usize, out: &mut Vec<u8>) -> usize 
     while let Some(chunk) = input.get(at..).and_then(<[u8]>::first_chunk::<WIDTH>) {
         // Most runs are short, so copying a whole chunk and taking back its end is cheaper than copying exactly.
         out.extend_from_slice(chunk);
-        let special = specials(chunk);
+        let (vectors, _) = chunk.as_chunks::<VECTOR>();
+        let special = vectors.iter().rev().fold(0, |mask, vector| {
+            mask << VECTOR | u64::from(specials(vector))
+        });
         if special != 0 {
             let run = special.trailing_zeros() as usize;
             out.truncate(out.len() - WIDTH + run);

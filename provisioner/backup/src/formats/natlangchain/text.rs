@@ -4,7 +4,17 @@ use super::fault::{Fault, Scan};
 use super::literal::copy_run;
 use crate::Code;
 
-const HEX: &[u8; 16] = b"0123456789abcdef";
+/// Every byte in hex.
+const HEX: [[u8; 2]; 256] = {
+    let digits = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < pairs.len() {
+        pairs[byte] = [digits[byte >> 4], digits[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
 
 /// Appends one UTF-16 code unit the way `json.dumps` escapes it.
 fn push_unit(out: &mut Vec<u8>, unit: u16) {
@@ -23,31 +33,36 @@ fn push_unit(out: &mut Vec<u8>, unit: u16) {
 
 /// Appends one UTF-16 code unit in hex.
 fn push_escape(out: &mut Vec<u8>, unit: u16) {
-    out.extend_from_slice(&[
-        b'\\',
-        b'u',
-        HEX[usize::from(unit >> 12)],
-        HEX[usize::from(unit >> 8 & 15)],
-        HEX[usize::from(unit >> 4 & 15)],
-        HEX[usize::from(unit & 15)],
-    ]);
+    let [high, low] = unit.to_be_bytes();
+    let ([a, b], [c, d]) = (HEX[usize::from(high)], HEX[usize::from(low)]);
+    out.extend_from_slice(&[b'\\', b'u', a, b, c, d]);
 }
 
-/// The character `bytes` begins with and its length, if it is one of the frequent ones: of two or three bytes that are all
+/// The character `bytes` begins with and its length, if it is one of the frequent ones: of two or three bytes, with three
 /// there, and whose second byte is under no condition of its own.
 #[inline(always)]
 fn read_short(bytes: &[u8]) -> Option<(u32, usize)> {
+    let continues = |byte: u8| byte & 0xc0 == 0x80;
     let bits = |byte: u8| u32::from(byte & 0x3f);
-    match *bytes {
-        [a @ 0xc2..=0xdf, b @ 0x80..=0xbf, ..] => Some((u32::from(a & 0x1f) << 6 | bits(b), 2)),
-        [
-            a @ (0xe1..=0xec | 0xee..=0xef),
-            b @ 0x80..=0xbf,
-            c @ 0x80..=0xbf,
-            ..,
-        ] => Some((u32::from(a & 0x0f) << 12 | bits(b) << 6 | bits(c), 3)),
-        _ => None,
+    let [
+        first @ (0xc2..=0xdf | 0xe1..=0xec | 0xee..=0xef),
+        second,
+        third,
+        ..,
+    ] = *bytes
+    else {
+        return None;
+    };
+    let three = first >= 0xe0;
+    if !continues(second) | (three & !continues(third)) {
+        return None;
     }
+    let code = u32::from(first & 0x1f) << 6 | bits(second);
+    Some(if three {
+        (code << 6 | bits(third), 3)
+    } else {
+        (code, 2)
+    })
 }
 
 /// The character `bytes` begins with, whose first byte is `lead`, and its length. `None` when it is not UTF-8 (Unicode
