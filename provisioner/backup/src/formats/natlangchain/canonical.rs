@@ -6,6 +6,7 @@
 
 use super::fault::{Fault, Scan};
 use super::float;
+use super::literal::plain_end;
 use super::text::{self, StringFacts};
 use crate::{Code, Limits};
 
@@ -134,13 +135,16 @@ impl Canonical {
         }
     }
 
-    /// Reads a string key at `start` for the caller's own use: its code points go to `decoded`.
-    pub(super) fn bare_key(
+    /// Reads a string key at `start` and its colon for the caller's own use. Yields the key's code points, which lie in
+    /// `input` or, when something in it is escaped, in `decoded`, and the position of the value; nothing when bytes are
+    /// lacking.
+    #[inline]
+    pub(super) fn bare_key<'a>(
         &mut self,
-        input: &[u8],
+        input: &'a [u8],
         start: usize,
-        decoded: &mut Vec<u8>,
-    ) -> Result<Scan, Fault> {
+        decoded: &'a mut Vec<u8>,
+    ) -> Result<Option<(&'a [u8], usize)>, Fault> {
         if input.get(start).is_some_and(|&byte| byte != b'"') {
             return Err(Fault::new(
                 Code::JsonInvalid,
@@ -149,21 +153,34 @@ impl Canonical {
             ));
         }
         if start >= input.len() {
-            return Ok(Scan::More);
+            return Ok(None);
         }
+        let (key, end) = if let Some(end) = plain_end(input, start) {
+            (&input[start + 1..end - 1], end)
+        } else {
+            match self.escaped_key(input, start, decoded)? {
+                Scan::Done(end) => (decoded.as_slice(), end),
+                Scan::More => return Ok(None),
+            }
+        };
+        Ok(match expect_colon(input, end)? {
+            Scan::Done(value) => Some((key, value)),
+            Scan::More => None,
+        })
+    }
+
+    fn escaped_key(
+        &mut self,
+        input: &[u8],
+        start: usize,
+        decoded: &mut Vec<u8>,
+    ) -> Result<Scan, Fault> {
         decoded.clear();
-        if let Some(end) = text::plain_end(input, start) {
-            decoded.extend_from_slice(&input[start + 1..end - 1]);
-            return expect_colon(input, end);
-        }
         let mark = self.out.len();
         let mut facts = StringFacts::default();
         let read = text::read(input, start, &mut self.out, Some(decoded), &mut facts);
         self.out.truncate(mark);
-        match read? {
-            Scan::Done(end) => Ok(expect_colon(input, end)?),
-            Scan::More => Ok(Scan::More),
-        }
+        read
     }
 
     fn canonical_limit(&self) -> String {
@@ -458,6 +475,10 @@ impl Canonical {
                 .extend_from_slice(if token == b"-0" { b"0" } else { token });
             return Ok(Scan::Done(end));
         }
+        if float::is_canonical(token) {
+            self.out.extend_from_slice(token);
+            return Ok(Scan::Done(end));
+        }
         let value = std::str::from_utf8(token)
             .ok()
             .and_then(|token| token.parse::<f64>().ok())
@@ -493,6 +514,7 @@ pub(super) fn skip_space(input: &[u8], at: usize) -> usize {
 }
 
 /// Skips white space, one colon and white space again. Done only when the value's first byte is there.
+#[inline]
 pub(super) fn expect_colon(input: &[u8], at: usize) -> Result<Scan, Fault> {
     let colon = skip_space(input, at);
     match input.get(colon) {

@@ -5,41 +5,49 @@ use super::fault::{Fault, Scan};
 use crate::{Code, Limits};
 
 /// The fields that are hashed, in the order of their code points.
-const FIELDS: [&[u8]; 11] = [
-    b"author",
-    b"content",
-    b"derivative_type",
-    b"intent",
-    b"metadata",
-    b"parent_refs",
-    b"public_key",
-    b"signature",
-    b"timestamp",
-    b"validation_paraphrases",
-    b"validation_status",
-];
-
-/// A field by its place in [`FIELDS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 pub(super) enum Field {
-    Author = 0,
-    Content = 1,
-    DerivativeType = 2,
-    Intent = 3,
-    Metadata = 4,
-    ParentRefs = 5,
-    PublicKey = 6,
-    Signature = 7,
-    Timestamp = 8,
+    Author,
+    Content,
+    DerivativeType,
+    Intent,
+    Metadata,
+    ParentRefs,
+    PublicKey,
+    Signature,
+    Timestamp,
+    ValidationParaphrases,
+    ValidationStatus,
+}
+
+const FIELDS: usize = Field::ValidationStatus as usize + 1;
+
+impl Field {
+    fn named(name: &[u8]) -> Option<Self> {
+        Some(match name {
+            b"author" => Self::Author,
+            b"content" => Self::Content,
+            b"derivative_type" => Self::DerivativeType,
+            b"intent" => Self::Intent,
+            b"metadata" => Self::Metadata,
+            b"parent_refs" => Self::ParentRefs,
+            b"public_key" => Self::PublicKey,
+            b"signature" => Self::Signature,
+            b"timestamp" => Self::Timestamp,
+            b"validation_paraphrases" => Self::ValidationParaphrases,
+            b"validation_status" => Self::ValidationStatus,
+            _ => return None,
+        })
+    }
 }
 
 /// Fields without which the application can't load the entry, or would invent a value that no hash can match.
-const NEEDED: [Field; 4] = [
-    Field::Author,
-    Field::Content,
-    Field::Intent,
-    Field::Timestamp,
+const NEEDED: [(Field, &str); 4] = [
+    (Field::Author, "author"),
+    (Field::Content, "content"),
+    (Field::Intent, "intent"),
+    (Field::Timestamp, "timestamp"),
 ];
 
 /// Reads entries one after another, keeping the last.
@@ -47,7 +55,7 @@ const NEEDED: [Field; 4] = [
 pub(super) struct EntryReader {
     canonical: Canonical,
     key: Vec<u8>,
-    spans: [Option<(usize, usize)>; FIELDS.len()],
+    spans: [Option<(usize, usize)>; FIELDS],
     duplicates: u64,
     unknown: Option<String>,
     unknown_count: u64,
@@ -58,7 +66,7 @@ impl EntryReader {
         Self {
             canonical: Canonical::new(limits),
             key: Vec::new(),
-            spans: [None; FIELDS.len()],
+            spans: [None; FIELDS],
             duplicates: 0,
             unknown: None,
             unknown_count: 0,
@@ -68,7 +76,7 @@ impl EntryReader {
     /// Reads the entry that starts at the first byte of `input`. With [`Scan::More`] nothing is kept.
     pub(super) fn read(&mut self, input: &[u8]) -> Result<Scan, Fault> {
         self.canonical.clear();
-        self.spans = [None; FIELDS.len()];
+        self.spans = [None; FIELDS];
         self.duplicates = 0;
         self.unknown = None;
         self.unknown_count = 0;
@@ -84,16 +92,20 @@ impl EntryReader {
             Some(_) => {}
         }
         loop {
-            let value = match self.canonical.bare_key(input, at, &mut self.key)? {
-                Scan::Done(value) => value,
-                Scan::More => return Ok(Scan::More),
+            let Some((key, value)) = self.canonical.bare_key(input, at, &mut self.key)? else {
+                return Ok(Scan::More);
             };
+            let field = Field::named(key);
+            if field.is_none() {
+                self.unknown_count += 1;
+                self.unknown.get_or_insert_with(|| printable(key));
+            }
             let start = self.canonical.out.len();
             let end = match self.canonical.value(input, value)? {
                 Scan::Done(end) => end,
                 Scan::More => return Ok(Scan::More),
             };
-            self.keep(start);
+            self.keep(field, start);
             at = skip_space(input, end);
             match input.get(at) {
                 None => return Ok(Scan::More),
@@ -115,50 +127,41 @@ impl EntryReader {
         }
     }
 
-    fn keep(&mut self, start: usize) {
-        match FIELDS.iter().position(|field| *field == self.key) {
-            Some(field) => {
-                if self.spans[field].is_some() {
-                    self.duplicates += 1;
-                }
-                self.spans[field] = Some((start, self.canonical.out.len()));
-            }
-            None => {
-                self.unknown_count += 1;
-                if self.unknown.is_none() {
-                    self.unknown = Some(printable(&self.key));
-                }
-                self.canonical.out.truncate(start);
-            }
+    /// Keeps the text from `start` on as that of a field, or drops it when no field has this name.
+    fn keep(&mut self, field: Option<Field>, start: usize) {
+        let Some(field) = field else {
+            self.canonical.out.truncate(start);
+            return;
+        };
+        let span = &mut self.spans[field as usize];
+        if span.is_some() {
+            self.duplicates += 1;
         }
+        *span = Some((start, self.canonical.out.len()));
     }
 
     /// Canonical text of a field as it stands in the file.
     pub(super) fn text(&self, field: Field) -> Option<&[u8]> {
-        self.span(field as usize)
-    }
-
-    fn span(&self, field: usize) -> Option<&[u8]> {
-        self.spans[field].map(|(start, end)| &self.canonical.out[start..end])
+        self.spans[field as usize].map(|(start, end)| &self.canonical.out[start..end])
     }
 
     /// The name of a needed field that is not there.
-    pub(super) fn missing(&self) -> Option<String> {
+    pub(super) fn missing(&self) -> Option<&'static str> {
         NEEDED
             .into_iter()
-            .find(|field| self.text(*field).is_none())
-            .map(|field| printable(FIELDS[field as usize]))
+            .find(|(field, _)| self.text(*field).is_none())
+            .map(|(_, name)| name)
     }
 
     /// The name of a needed field that is no string.
-    pub(super) fn not_text(&self) -> Option<String> {
+    pub(super) fn not_text(&self) -> Option<&'static str> {
         NEEDED
             .into_iter()
-            .find(|field| {
+            .find(|(field, _)| {
                 self.text(*field)
                     .is_some_and(|text| text.first() != Some(&b'"'))
             })
-            .map(|field| printable(FIELDS[field as usize]))
+            .map(|(_, name)| name)
     }
 
     /// True when metadata is there, counts as true and is no object.
@@ -185,33 +188,38 @@ impl EntryReader {
 
     /// Appends the text that is hashed: what the application's `to_dict` keeps, with its defaults.
     pub(super) fn write(&self, line: &mut Vec<u8>) {
-        let mut first = true;
-        let mut put = |name: &[u8], text: &[u8]| {
-            line.extend_from_slice(if first { b"{\"" } else { b", \"" });
-            first = false;
-            line.extend_from_slice(name);
-            line.extend_from_slice(b"\": ");
-            line.extend_from_slice(text);
-        };
-        for (field, name) in FIELDS.iter().enumerate() {
-            let text = self.span(field);
-            match *name {
-                b"metadata" => put(name, text.filter(|text| is_truthy(text)).unwrap_or(b"{}")),
-                b"validation_paraphrases" => put(name, text.unwrap_or(b"[]")),
-                b"validation_status" => put(name, text.unwrap_or(b"\"pending\"")),
-                b"derivative_type" | b"parent_refs" | b"public_key" | b"signature" => {
-                    if let Some(text) = text.filter(|text| is_truthy(text)) {
-                        put(name, text);
-                    }
-                }
-                _ => {
-                    if let Some(text) = text {
-                        put(name, text);
-                    }
-                }
-            }
-        }
+        let text = |field| self.text(field);
+        let truthy = |field| text(field).filter(|text| is_truthy(text));
+        line.push(b'{');
+        member(line, b"\"author\": ", text(Field::Author));
+        member(line, b"\"content\": ", text(Field::Content));
+        member(
+            line,
+            b"\"derivative_type\": ",
+            truthy(Field::DerivativeType),
+        );
+        member(line, b"\"intent\": ", text(Field::Intent));
+        let metadata = truthy(Field::Metadata).unwrap_or(b"{}");
+        member(line, b"\"metadata\": ", Some(metadata));
+        member(line, b"\"parent_refs\": ", truthy(Field::ParentRefs));
+        member(line, b"\"public_key\": ", truthy(Field::PublicKey));
+        member(line, b"\"signature\": ", truthy(Field::Signature));
+        member(line, b"\"timestamp\": ", text(Field::Timestamp));
+        let paraphrases = text(Field::ValidationParaphrases).unwrap_or(b"[]");
+        member(line, b"\"validation_paraphrases\": ", Some(paraphrases));
+        line.extend_from_slice(b"\"validation_status\": ");
+        line.extend_from_slice(text(Field::ValidationStatus).unwrap_or(b"\"pending\""));
         line.push(b'}');
+    }
+}
+
+/// Appends a member and the comma before the next one, if there is a value.
+#[inline(always)]
+fn member<const N: usize>(line: &mut Vec<u8>, name: &[u8; N], value: Option<&[u8]>) {
+    if let Some(value) = value {
+        line.extend_from_slice(name);
+        line.extend_from_slice(value);
+        line.extend_from_slice(b", ");
     }
 }
 

@@ -24,6 +24,20 @@ pub(super) fn write(out: &mut Vec<u8>, value: f64) {
     write_digits(out, digits, point);
 }
 
+/// Whether a decimal number of JSON is already spelled as [`write`] would spell it. False says nothing.
+///
+/// Decimals of up to 15 significant digits survive as doubles (C's `DBL_DIG`), so no shorter one reads back the same and
+/// only the notation is left to be looked at.
+pub(super) fn is_canonical(token: &[u8]) -> bool {
+    /// The point counts too.
+    const LONGEST: usize = 16;
+    let number = token.strip_prefix(b"-").unwrap_or(token);
+    number.len() <= LONGEST
+        && number.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'.'))
+        && (!number.ends_with(b"0") || number.ends_with(b".0"))
+        && !number.starts_with(b"0.0000")
+}
+
 /// Splits a positive decimal number into its significant digits and the place of the decimal point relative to their
 /// start. A double has at most 17 significant digits; `ryu` pads integers with zeros, which are dropped here.
 fn decompose(text: &[u8]) -> ([u8; 32], usize, i32) {
@@ -106,4 +120,52 @@ fn write_digits(out: &mut Vec<u8>, digits: &[u8], point: i32) {
     }
     out.push(b'0' + (magnitude / 10 % 10) as u8);
     out.push(b'0' + (magnitude % 10) as u8);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_counts_as_canonical_is_what_would_be_written() {
+        let written = |token: &str| {
+            let mut out = Vec::new();
+            write(&mut out, token.parse().unwrap());
+            String::from_utf8(out).unwrap()
+        };
+        for whole in ["0", "1", "9", "10", "1000", "999999999", "99999999999999"] {
+            for fraction in [
+                "0",
+                "00",
+                "1",
+                "10",
+                "01",
+                "0001",
+                "00001",
+                "00000",
+                "99999",
+                "123456789012345",
+            ] {
+                for sign in ["", "-"] {
+                    let token = format!("{sign}{whole}.{fraction}");
+                    if is_canonical(token.as_bytes()) {
+                        assert_eq!(written(&token), token);
+                    }
+                }
+            }
+        }
+        for (token, canonical) in [
+            ("0.2744", true),
+            ("-0.0", true),
+            ("0.0001", true),
+            ("0.00001", false),
+            ("1.50", false),
+            ("100.0", true),
+            ("1e5", false),
+            ("1.0E5", false),
+            ("0.30010000000000003", false),
+        ] {
+            assert_eq!(is_canonical(token.as_bytes()), canonical, "{token}");
+        }
+    }
 }

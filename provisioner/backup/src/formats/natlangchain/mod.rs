@@ -9,6 +9,7 @@ mod entry;
 mod fault;
 mod float;
 mod ledger;
+mod literal;
 #[cfg(test)]
 mod property;
 mod registry;

@@ -1,8 +1,8 @@
 //! Reads a chain file piece by piece and checks it on the way.
 //!
 //! The outer structure (file, chain, block, list of entries) is a state machine that can stop at any byte; only single
-//! entries and scalars are read as a whole, from a buffer that keeps what has not been read yet. When an entry has not
-//! arrived completely it is started over once the buffer has doubled, so the work stays linear in the input.
+//! entries and scalars are read as a whole. They are read where they lie in the piece. What a piece leaves over is kept, and
+//! when an entry has not arrived completely it is started over once there is twice as much, so the work stays linear.
 
 use super::canonical::{Canonical, skip_space};
 use super::chain::{Block, number};
@@ -18,6 +18,8 @@ use crate::{Code, Finding, Options};
 
 /// A scalar field of a block as written: Python reads no integer longer than 4,300 digits, hashes have 64.
 const SCALAR_BYTES: usize = 16 << 10;
+/// Bytes that are added to what a piece left over: more than most entries have.
+const COMPLETION: usize = 4 << 10;
 /// Nesting from which the application's recursive validation comes near Python's recursion limit.
 const DEEP: usize = 900;
 
@@ -73,9 +75,11 @@ pub(crate) struct Scanner {
     options: Options,
     findings: Findings,
     state: State,
-    buffer: Vec<u8>,
+    /// What has arrived and is not read yet.
+    rest: Vec<u8>,
+    /// Where reading stands in the bytes that are being read.
     position: usize,
-    /// Position in the chain text of the first byte in `buffer`.
+    /// Position in the chain text of the first of these bytes.
     base: u64,
     /// Bytes that must be there before it is worth trying again.
     need: usize,
@@ -83,6 +87,8 @@ pub(crate) struct Scanner {
     entry: EntryReader,
     scalar: Canonical,
     key: Vec<u8>,
+    /// Room for a key in which something is escaped.
+    decoded: Vec<u8>,
     skipper: Skipper,
     registry: Registry,
     block: Block,
@@ -117,7 +123,7 @@ impl Scanner {
         Self {
             findings: Findings::new(limits.findings_per_code),
             state: State::Start,
-            buffer: Vec::new(),
+            rest: Vec::new(),
             position: 0,
             base: 0,
             need: 0,
@@ -125,6 +131,7 @@ impl Scanner {
             entry: EntryReader::new(limits),
             scalar: Canonical::new(limits),
             key: Vec::new(),
+            decoded: Vec::new(),
             skipper: Skipper::new(limits),
             registry: Registry::default(),
             block: Block::default(),
@@ -141,17 +148,21 @@ impl Scanner {
         }
     }
 
-    fn run(&mut self) {
+    /// Reads the next bytes of the chain text as far as they go; what it returns is how far that was.
+    fn run(&mut self, input: &[u8]) -> usize {
+        self.position = 0;
         while self.state != State::Dead {
-            match self.step() {
+            match self.step(input) {
                 Ok(true) => self.need = 0,
                 Ok(false) => {
-                    self.need = (self.buffer.len() - self.position) * 2;
-                    break;
+                    self.need = (input.len() - self.position) * 2;
+                    self.base += self.position as u64;
+                    return self.position;
                 }
                 Err(fault) => self.give_up(fault),
             }
         }
+        input.len()
     }
 
     fn give_up(&mut self, fault: Fault) {
@@ -172,13 +183,7 @@ impl Scanner {
             finding = finding.in_block(self.height);
         }
         self.findings.push(finding);
-        self.die();
-    }
-
-    fn die(&mut self) {
         self.state = State::Dead;
-        self.buffer = Vec::new();
-        self.position = 0;
     }
 
     fn offset(&self) -> u64 {
@@ -186,8 +191,8 @@ impl Scanner {
     }
 
     /// Skips white space and looks at the next byte without taking it.
-    fn peek(&mut self) -> Result<Option<u8>, Fault> {
-        let next = skip_space(&self.buffer, self.position);
+    fn peek(&mut self, input: &[u8]) -> Result<Option<u8>, Fault> {
+        let next = skip_space(input, self.position);
         self.whitespace += (next - self.position) as u64;
         self.position = next;
         if self.whitespace > self.options.limits.whitespace_bytes {
@@ -200,7 +205,7 @@ impl Scanner {
                 ),
             ));
         }
-        let byte = self.buffer.get(next).copied();
+        let byte = input.get(next).copied();
         if byte.is_some() {
             self.whitespace = 0;
         }
@@ -219,10 +224,10 @@ impl Scanner {
     }
 
     /// Applies the limit on single values to a reader's answer, the same however the input was cut into pieces.
-    fn settle(&mut self, scan: Scan, limit: usize) -> Moved {
+    fn settle(&mut self, input: &[u8], scan: Scan, limit: usize) -> Moved {
         let (length, done) = match scan {
             Scan::Done(end) => (end, true),
-            Scan::More => (self.buffer.len() - self.position, false),
+            Scan::More => (input.len() - self.position, false),
         };
         if length > limit {
             return Err(Fault::new(
@@ -237,20 +242,20 @@ impl Scanner {
         Ok(done)
     }
 
-    fn step(&mut self) -> Moved {
+    fn step(&mut self, input: &[u8]) -> Moved {
         match self.state {
-            State::SkipTop | State::SkipBlock => return self.skip_step(),
-            State::TopKey => return self.top_key(),
-            State::BlockKey => return self.block_key(),
-            State::EntryItem(list) => return self.entry_item(list),
-            State::BlockScalar(field) => return self.block_scalar(field),
+            State::SkipTop | State::SkipBlock => return self.skip_step(input),
+            State::TopKey => return self.top_key(input),
+            State::BlockKey => return self.block_key(input),
+            State::EntryItem(list) => return self.entry_item(input, list),
+            State::BlockScalar(field) => return self.block_scalar(input, field),
             _ => {}
         }
-        let Some(byte) = self.peek()? else {
+        let Some(byte) = self.peek(input)? else {
             return Ok(false);
         };
         match (self.state, byte) {
-            (State::Start, _) => self.start(byte),
+            (State::Start, _) => self.start(input, byte),
             (State::TopFirst, b'}') | (State::TopAfter, b'}') => self.take(State::End),
             (State::TopFirst, _) => self.go(State::TopKey),
             (State::TopAfter, b',') => self.take(State::TopKey),
@@ -326,11 +331,11 @@ impl Scanner {
         }
     }
 
-    fn start(&mut self, byte: u8) -> Moved {
+    fn start(&mut self, input: &[u8], byte: u8) -> Moved {
         match byte {
             b'{' => self.take(State::TopFirst),
-            0xef if self.buffer.len() - self.position < 3 => Ok(false),
-            0xef if self.buffer[self.position..].starts_with(b"\xef\xbb\xbf") => Err(Fault::new(
+            0xef if input.len() - self.position < 3 => Ok(false),
+            0xef if input[self.position..].starts_with(b"\xef\xbb\xbf") => Err(Fault::new(
                 Code::JsonByteOrderMark,
                 0,
                 "the text begins with a byte order mark",
@@ -350,15 +355,24 @@ impl Scanner {
     }
 
     /// Reads a key and its colon into `self.key`.
-    fn read_key(&mut self) -> Moved {
-        if self.peek()?.is_none() {
+    fn read_key(&mut self, input: &[u8]) -> Moved {
+        if self.peek(input)?.is_none() {
             return Ok(false);
         }
         self.scalar.clear();
         let limit = self.options.limits.entry_bytes;
-        let rest = view(&self.buffer[self.position..], limit);
-        let scan = self.scalar.bare_key(rest, 0, &mut self.key)?;
-        self.settle(scan, limit)
+        let rest = view(&input[self.position..], limit);
+        let mut decoded = std::mem::take(&mut self.decoded);
+        let scan = match self.scalar.bare_key(rest, 0, &mut decoded)? {
+            Some((key, value)) => {
+                self.key.clear();
+                self.key.extend_from_slice(key);
+                Scan::Done(value)
+            }
+            None => Scan::More,
+        };
+        self.decoded = decoded;
+        self.settle(input, scan, limit)
     }
 
     fn warn(
@@ -375,10 +389,10 @@ impl Scanner {
         }
     }
 
-    fn top_key(&mut self) -> Moved {
-        self.peek()?;
+    fn top_key(&mut self, input: &[u8]) -> Moved {
+        self.peek(input)?;
         let offset = self.offset();
-        if !self.read_key()? {
+        if !self.read_key(input)? {
             return Ok(false);
         }
         let key = std::mem::take(&mut self.key);
@@ -428,10 +442,10 @@ impl Scanner {
         Ok(true)
     }
 
-    fn block_key(&mut self) -> Moved {
-        self.peek()?;
+    fn block_key(&mut self, input: &[u8]) -> Moved {
+        self.peek(input)?;
         let offset = self.offset();
-        if !self.read_key()? {
+        if !self.read_key(input)? {
             return Ok(false);
         }
         let seen = match self.key.as_slice() {
@@ -469,14 +483,14 @@ impl Scanner {
         Ok(true)
     }
 
-    fn block_scalar(&mut self, field: Scalar) -> Moved {
-        if self.peek()?.is_none() {
+    fn block_scalar(&mut self, input: &[u8], field: Scalar) -> Moved {
+        if self.peek(input)?.is_none() {
             return Ok(false);
         }
         self.scalar.clear();
-        let rest = view(&self.buffer[self.position..], SCALAR_BYTES);
+        let rest = view(&input[self.position..], SCALAR_BYTES);
         let scan = self.scalar.value(rest, 0)?;
-        if !self.settle(scan, SCALAR_BYTES)? {
+        if !self.settle(input, scan, SCALAR_BYTES)? {
             return Ok(false);
         }
         let text = Some(self.scalar.out.clone());
@@ -490,19 +504,19 @@ impl Scanner {
         self.go(State::BlockAfter)
     }
 
-    fn skip_step(&mut self) -> Moved {
-        if self.peek()?.is_none() {
+    fn skip_step(&mut self, input: &[u8]) -> Moved {
+        if self.peek(input)?.is_none() {
             return Ok(false);
         }
         let registry = (self.state == State::SkipTop).then_some(&mut self.registry);
         let limit = self.options.limits.entry_bytes;
-        let rest = view(&self.buffer[self.position..], limit);
+        let rest = view(&input[self.position..], limit);
         let skipped = self.skipper.step(rest, registry)?;
         let scan = match skipped {
             Skipped::Token(length) | Skipped::Finished(length) => Scan::Done(length),
             Skipped::More => Scan::More,
         };
-        if !self.settle(scan, limit)? {
+        if !self.settle(input, scan, limit)? {
             return Ok(false);
         }
         if matches!(skipped, Skipped::Finished(_)) {
@@ -524,16 +538,14 @@ impl Scanner {
         Ok(true)
     }
 
-    fn entry_item(&mut self, list: List) -> Moved {
-        if self.peek()?.is_none() {
+    fn entry_item(&mut self, input: &[u8], list: List) -> Moved {
+        if self.peek(input)?.is_none() {
             return Ok(false);
         }
         let offset = self.offset();
         let limit = self.options.limits.entry_bytes;
-        let scan = self
-            .entry
-            .read(view(&self.buffer[self.position..], limit))?;
-        if !self.settle(scan, limit)? {
+        let scan = self.entry.read(view(&input[self.position..], limit))?;
+        if !self.settle(input, scan, limit)? {
             return Ok(false);
         }
         self.judge_entry(list, offset);
@@ -668,7 +680,7 @@ impl Scanner {
             return false;
         }
         if self.state != State::End {
-            let end = self.base + self.buffer.len() as u64;
+            let end = self.base + self.rest.len() as u64;
             self.findings.push(
                 Finding::new(Code::JsonTruncated, "the JSON ends before its last bracket").at(end),
             );
@@ -720,23 +732,39 @@ fn is_after(date: &[u8], latest: &str) -> bool {
 }
 
 impl Content for Scanner {
-    fn push(&mut self, bytes: &[u8]) {
-        if self.state == State::Dead {
-            return;
+    fn push(&mut self, mut bytes: &[u8]) {
+        // What was left over is completed by no more than it needs, so that the bulk is read where it lies.
+        while !self.rest.is_empty() && !bytes.is_empty() {
+            let mut rest = std::mem::take(&mut self.rest);
+            let before = rest.len();
+            let (more, later) = bytes.split_at(bytes.len().min(before.max(COMPLETION)));
+            rest.extend_from_slice(more);
+            if rest.len() < self.need.min(self.options.limits.entry_bytes + 1) {
+                bytes = later;
+                self.rest = rest;
+                continue;
+            }
+            let read = self.run(&rest);
+            if read < before {
+                bytes = later;
+                rest.drain(..read);
+            } else {
+                bytes = &bytes[read - before..];
+                rest.clear();
+            }
+            self.rest = rest;
         }
-        if self.position > 0 {
-            self.buffer.drain(..self.position);
-            self.base += self.position as u64;
-            self.position = 0;
-        }
-        self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() >= self.need.min(self.options.limits.entry_bytes + 1) {
-            self.run();
+        if !bytes.is_empty() {
+            let read = self.run(bytes);
+            self.rest.extend_from_slice(&bytes[read..]);
         }
     }
 
     fn finish(mut self: Box<Self>, complete: bool) -> Option<Summary> {
-        self.run();
+        let mut rest = std::mem::take(&mut self.rest);
+        let read = self.run(&rest);
+        rest.drain(..read);
+        self.rest = rest;
         let whole = complete && self.conclude();
         let mut ledger = self.clerk.finish()?;
         ledger.finish(whole);

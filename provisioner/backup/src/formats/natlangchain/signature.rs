@@ -12,7 +12,7 @@ use ed25519_dalek::{Signature, VerifyingKey, verify_batch};
 
 use super::canonical::is_truthy;
 use super::entry::{EntryReader, Field};
-use super::walk::member;
+use super::walk::members;
 
 /// Claims verified at once, and bytes of their messages.
 const BATCH_CLAIMS: usize = 256;
@@ -56,8 +56,8 @@ impl Claim {
 /// Reads the signature of the entry `reader` holds; the second value says whether the copies beside the metadata agree.
 pub(super) fn read(reader: &EntryReader) -> (Signed, bool) {
     let metadata = reader.text(Field::Metadata).unwrap_or_default();
-    let signature = member(metadata, b"signature").filter(|text| is_truthy(text));
-    let key = member(metadata, b"public_key").filter(|text| is_truthy(text));
+    let [key, signature] = members(metadata, [b"public_key", b"signature"])
+        .map(|value| value.filter(|text| is_truthy(text)));
     let copies_agree = [(Field::Signature, signature), (Field::PublicKey, key)]
         .into_iter()
         .all(

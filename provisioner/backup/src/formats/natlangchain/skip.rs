@@ -99,15 +99,16 @@ impl Skipper {
             (Expect::FirstItem, b']') | (Expect::FirstKey, b'}') => Ok(self.leave()),
             (Expect::FirstKey | Expect::Key, _) => {
                 self.scalar.clear();
-                let scan = self.scalar.bare_key(input, 0, &mut self.key)?;
-                if let Scan::Done(_) = scan {
-                    self.remember();
-                    if let Some(registry) = registry.as_mut() {
-                        registry.key(self.levels.len(), &self.key);
-                    }
-                    self.expect = Expect::Value;
+                let Some((key, length)) = self.scalar.bare_key(input, 0, &mut self.key)? else {
+                    return Ok(Skipped::More);
+                };
+                let hash = self.hasher.hash_one(key);
+                if let Some(registry) = registry.as_mut() {
+                    registry.key(self.levels.len(), key);
                 }
-                Ok(token(scan))
+                self.remember(hash);
+                self.expect = Expect::Value;
+                Ok(Skipped::Token(length))
             }
             (Expect::Value | Expect::FirstItem, b'{' | b'[')
                 if byte == b'['
@@ -185,9 +186,8 @@ impl Skipper {
         }
     }
 
-    /// Remembers the key just read. Hashes are enough: they are keyed, so nobody can prepare a collision.
-    fn remember(&mut self) {
-        let hash = self.hasher.hash_one(&self.key);
+    /// Remembers a key by its hash. That is enough: hashes are keyed, so nobody can prepare a collision.
+    fn remember(&mut self, hash: u64) {
         let Some(Level::Object(keys)) = self.levels.last_mut() else {
             return;
         };
@@ -201,12 +201,5 @@ impl Skipper {
         } else {
             self.duplicates = true;
         }
-    }
-}
-
-fn token(scan: Scan) -> Skipped {
-    match scan {
-        Scan::Done(length) => Skipped::Token(length),
-        Scan::More => Skipped::More,
     }
 }

@@ -1,46 +1,20 @@
 //! JSON strings: reading them as Python does and writing them as `json.dumps` with `ensure_ascii` does.
 
 use super::fault::{Fault, Scan};
+use super::literal::copy_run;
 use crate::Code;
 
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGHS: u64 = 0x8080_8080_8080_8080;
-
-/// Marks the bytes of `word` that are zero. Bytes above the lowest one marked may be marked wrongly.
-const fn zero_bytes(word: u64) -> u64 {
-    word.wrapping_sub(ONES) & !word & HIGHS
-}
-
-/// How many bytes from the start of `bytes` stand for themselves in canonical text: 0x20–0x7e without `"` and `\`.
-pub(super) fn literal_run(bytes: &[u8]) -> usize {
-    let mut count = 0;
-    let (words, _) = bytes.as_chunks::<8>();
-    for chunk in words {
-        let word = u64::from_le_bytes(*chunk);
-        let special = (word.wrapping_sub(ONES * 0x20) & !word & HIGHS)
-            | (word & HIGHS)
-            | zero_bytes(word ^ (ONES * 0x22))
-            | zero_bytes(word ^ (ONES * 0x5c))
-            | zero_bytes(word ^ (ONES * 0x7f));
-        if special != 0 {
-            return count + (special.trailing_zeros() / 8) as usize;
-        }
-        count += 8;
+/// Every byte in hex.
+const HEX: [[u8; 2]; 256] = {
+    let digits = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < pairs.len() {
+        pairs[byte] = [digits[byte >> 4], digits[byte & 15]];
+        byte += 1;
     }
-    count
-        + bytes[count..]
-            .iter()
-            .take_while(|&&byte| matches!(byte, 0x20..=0x7e) && byte != b'"' && byte != b'\\')
-            .count()
-}
-
-/// The end of the string whose opening quote is at `start`, after its closing one, if nothing in it is escaped.
-pub(super) fn plain_end(input: &[u8], start: usize) -> Option<usize> {
-    let end = start + 1 + literal_run(&input[start + 1..]);
-    (input.get(end) == Some(&b'"')).then_some(end + 1)
-}
-
-const HEX: &[u8; 16] = b"0123456789abcdef";
+    pairs
+};
 
 /// Appends one UTF-16 code unit the way `json.dumps` escapes it.
 fn push_unit(out: &mut Vec<u8>, unit: u16) {
@@ -59,14 +33,36 @@ fn push_unit(out: &mut Vec<u8>, unit: u16) {
 
 /// Appends one UTF-16 code unit in hex.
 fn push_escape(out: &mut Vec<u8>, unit: u16) {
-    out.extend_from_slice(&[
-        b'\\',
-        b'u',
-        HEX[usize::from(unit >> 12)],
-        HEX[usize::from(unit >> 8 & 15)],
-        HEX[usize::from(unit >> 4 & 15)],
-        HEX[usize::from(unit & 15)],
-    ]);
+    let [high, low] = unit.to_be_bytes();
+    let ([a, b], [c, d]) = (HEX[usize::from(high)], HEX[usize::from(low)]);
+    out.extend_from_slice(&[b'\\', b'u', a, b, c, d]);
+}
+
+/// The character `bytes` begins with and its length, if it is one of the frequent ones: of two or three bytes, with three
+/// there, and whose second byte is under no condition of its own.
+#[inline(always)]
+fn read_short(bytes: &[u8]) -> Option<(u32, usize)> {
+    let continues = |byte: u8| byte & 0xc0 == 0x80;
+    let bits = |byte: u8| u32::from(byte & 0x3f);
+    let [
+        first @ (0xc2..=0xdf | 0xe1..=0xec | 0xee..=0xef),
+        second,
+        third,
+        ..,
+    ] = *bytes
+    else {
+        return None;
+    };
+    let three = first >= 0xe0;
+    if !continues(second) | (three & !continues(third)) {
+        return None;
+    }
+    let code = u32::from(first & 0x1f) << 6 | bits(second);
+    Some(if three {
+        (code << 6 | bits(third), 3)
+    } else {
+        (code, 2)
+    })
 }
 
 /// The character `bytes` begins with, whose first byte is `lead`, and its length. `None` when it is not UTF-8 (Unicode
@@ -135,30 +131,30 @@ pub(super) fn read(
     mut decoded: Option<&mut Vec<u8>>,
     facts: &mut StringFacts,
 ) -> Result<Scan, Fault> {
-    // Most strings stand for themselves to the end, and are copied whole.
-    let end = start + 1 + literal_run(&input[start + 1..]);
-    if input.get(end) == Some(&b'"') {
-        out.extend_from_slice(&input[start..=end]);
-        if let Some(decoded) = decoded {
-            decoded.extend_from_slice(&input[start + 1..end]);
-        }
-        return Ok(Scan::Done(end + 1));
-    }
     out.push(b'"');
     let mut at = start + 1;
     loop {
-        let run = literal_run(&input[at..]);
-        let literal = &input[at..at + run];
-        out.extend_from_slice(literal);
+        let literal = at;
+        at = copy_run(input, at, out);
         if let Some(decoded) = decoded.as_deref_mut() {
-            decoded.extend_from_slice(literal);
+            decoded.extend_from_slice(&input[literal..at]);
         }
-        at += run;
         match input.get(at) {
             None => return Ok(Scan::More),
             Some(b'"') => {
                 out.push(b'"');
                 return Ok(Scan::Done(at + 1));
+            }
+            // These are spelled the same in canonical text.
+            Some(b'\\')
+                if decoded.is_none()
+                    && matches!(
+                        input.get(at + 1),
+                        Some(b'"' | b'\\' | b'n' | b'r' | b't' | b'b' | b'f')
+                    ) =>
+            {
+                out.extend_from_slice(&[b'\\', input[at + 1]]);
+                at += 2;
             }
             Some(b'\\') => {
                 let Some((units, next)) = read_escape(input, at)? else {
@@ -189,14 +185,16 @@ pub(super) fn read(
                 at += 1;
             }
             Some(&lead @ 0x80..) => {
-                let Some((code, length)) = read_character(&input[at..], lead) else {
+                let bytes = &input[at..];
+                let character = read_short(bytes).or_else(|| read_character(bytes, lead));
+                let Some((code, length)) = character else {
                     return Err(Fault::new(
                         Code::JsonUtf8Invalid,
                         at,
                         "a string holds bytes that are not UTF-8",
                     ));
                 };
-                if length > input.len() - at {
+                if length > bytes.len() {
                     return Ok(Scan::More);
                 }
                 if code < 0x1_0000 {
@@ -207,7 +205,7 @@ pub(super) fn read(
                     push_escape(out, 0xdc00 | (code & 0x3ff) as u16);
                 }
                 if let Some(decoded) = decoded.as_deref_mut() {
-                    decoded.extend_from_slice(&input[at..at + length]);
+                    decoded.extend_from_slice(&bytes[..length]);
                 }
                 at += length;
             }
@@ -319,40 +317,9 @@ mod tests {
                     let std =
                         std.map(|text| (text.chars().next().map_or(0, u32::from), text.len()));
                     assert_eq!(ours, std, "{bytes:x?}");
+                    let short = read_short(&bytes);
+                    assert!(short.is_none() || short == std, "{bytes:x?}");
                 }
-            }
-        }
-    }
-
-    #[test]
-    fn plain_strings_end_at_their_quote() {
-        for (text, end) in [
-            ("\"\"", Some(2)),
-            ("\"a\":1", Some(3)),
-            ("\"a", None),
-            ("\"", None),
-            ("\"\\n\"", None),
-            ("\"a\\\"b\"", None),
-            ("\"é\"", None),
-            ("\"\u{7f}\"", None),
-            ("\"a\nb\"", None),
-        ] {
-            assert_eq!(plain_end(text.as_bytes(), 0), end, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn runs_end_where_they_should() {
-        for length in 0..40 {
-            for special in 0..=0xff_u8 {
-                let mut bytes = vec![b'a'; 40];
-                bytes[length] = special;
-                let stands_for_itself =
-                    matches!(special, 0x20..=0x7e) && special != b'"' && special != b'\\';
-                assert_eq!(
-                    literal_run(&bytes),
-                    if stands_for_itself { 40 } else { length }
-                );
             }
         }
     }

@@ -1,22 +1,45 @@
 //! Looks into values that are already canonical, so that nothing needs to be parsed twice.
 
+use super::literal::run_end;
+
 /// The text of a member of an object. `name` must need no escape.
 pub(super) fn member<'a>(object: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    let mut rest = object.strip_prefix(b"{\"")?;
-    loop {
-        let key_end = string_end(rest)?;
-        let key = &rest[..key_end];
-        let value = rest[key_end + 1..].strip_prefix(b": ")?;
-        let end = value_end(value)?;
-        if key == name {
-            return Some(&value[..end]);
+    let [value] = members(object, [name]);
+    value
+}
+
+/// The texts of members of an object. `names` must be in order and need no escapes.
+pub(super) fn members<'a, const N: usize>(
+    object: &'a [u8],
+    names: [&[u8]; N],
+) -> [Option<&'a [u8]>; N] {
+    let mut values = [None; N];
+    let mut wanted = 0;
+    let mut rest = object.strip_prefix(b"{\"").unwrap_or_default();
+    while let Some((key, value, after)) = first_member(rest) {
+        // Keys are in order, so a name is not there once a later key is.
+        while wanted < N && names[wanted] < key {
+            wanted += 1;
         }
-        // Keys are in order, so a later one ends the search.
-        if key > name {
-            return None;
+        if wanted == N {
+            break;
         }
-        rest = value[end..].strip_prefix(b", \"")?;
+        if names[wanted] == key {
+            values[wanted] = Some(value);
+            wanted += 1;
+        }
+        rest = after;
     }
+    values
+}
+
+/// The member whose key `text` begins with, behind its quote, and what follows the quote of the next key.
+fn first_member(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let key_end = string_end(text)?;
+    let value = text[key_end + 1..].strip_prefix(b": ")?;
+    let (value, rest) = value.split_at(value_end(value)?);
+    let rest = rest.strip_prefix(b", \"").unwrap_or_default();
+    Some((&text[..key_end], value, rest))
 }
 
 /// The items of a list; nothing when the text is no list.
@@ -34,6 +57,7 @@ pub(super) fn items(list: &[u8]) -> impl Iterator<Item = &[u8]> {
 fn string_end(text: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
+        at = run_end(text, at);
         match text.get(at)? {
             b'"' => return Some(at),
             b'\\' => at += 2,
@@ -93,6 +117,10 @@ mod tests {
         assert_eq!(member(object, b"c"), Some(&b"null"[..]));
         assert_eq!(member(object, b"d"), None);
         assert_eq!(member(b"{}", b"a"), None);
+        let [before, a, between, c] = members(object, [b"A", b"a", b"ab", b"c"]);
+        assert_eq!((before, between), (None, None));
+        assert_eq!(a, member(object, b"a"));
+        assert_eq!(c, Some(&b"null"[..]));
         assert_eq!(member(b"[]", b"a"), None);
         let list: Vec<&[u8]> = items(br#"[1, {"b": "]}\""}, []]"#).collect();
         assert_eq!(list, [&b"1"[..], br#"{"b": "]}\""}"#, b"[]"]);
