@@ -264,8 +264,8 @@ pub struct BudgetArgs {
     /// Memory that reading many backups may take, MiB; each takes 64 at most.
     #[arg(long, value_name = "MIB", default_value_t = 256)]
     pub memory: u32,
-    /// Connections that reading many backups may take; each takes 4 at most.
-    #[arg(long, value_name = "COUNT", default_value_t = 16)]
+    /// Connections that reading many backups may take; each takes 2 at most.
+    #[arg(long, value_name = "COUNT", default_value_t = 8)]
     pub connections: u16,
 }
 

@@ -3,7 +3,7 @@
 /// Resident bytes that one verification takes at most, ranges in flight and the checking thread included.
 const MEMORY_PER_READ: u64 = 64 << 20;
 /// Connections that one download takes at most.
-const CONNECTIONS_PER_READ: usize = 4;
+const CONNECTIONS_PER_READ: usize = 2;
 
 /// Bounds of a survey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ impl Default for Budget {
     fn default() -> Self {
         Self {
             memory: 4 * MEMORY_PER_READ,
-            connections: 16,
+            connections: 8,
         }
     }
 }
@@ -40,8 +40,8 @@ mod tests {
     #[test]
     fn the_scarcer_bound_decides() {
         for (memory, connections, at_once) in [
-            (256, 16, 4),
-            (1024, 8, 2),
+            (256, 8, 4),
+            (1024, 4, 2),
             (128, 64, 2),
             (1, 1, 1),
             (0, 0, 1),

@@ -6,7 +6,7 @@
 //! - Every answer is held against what was asked: its status, its range, its length, its version.
 //! - A connection that breaks or stalls is followed by another that goes on at the very byte.
 //! - At most [`Policy::parallel`] ranges are under way or waiting to be read, so memory stays below `parallel × range` bytes,
-//!   24 MiB by default, plus the receive buffers of as many connections.
+//!   16 MiB by default, plus the receive buffers of as many connections.
 //!
 //! An object that is no larger than one range is read with one plain request.
 
@@ -51,7 +51,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             range: 8 << 20,
-            parallel: 3,
+            parallel: 2,
             stall: Duration::from_secs(30),
             retry: Retry::default(),
         }
