@@ -485,4 +485,47 @@ metadata:
   name: b
 "#,
     },
+    Case {
+        name: "a tag that is written out where the value was quoted",
+        files: &[
+            (
+                "kustomization.yaml",
+                r#"resources: [a.yaml]
+patches:
+- patch: |
+    apiVersion: v1
+    kind: ConfigMap
+    metadata:
+      name: a
+    data:
+      added: !!int "3"
+      plain: !!int "3"
+      quoted: !!int "3"
+      tagged: 3
+"#,
+            ),
+            (
+                "a.yaml",
+                r#"apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: a
+data:
+  plain: x
+  quoted: "x"
+  tagged: !!str x
+"#,
+            ),
+        ],
+        output: r#"apiVersion: v1
+data:
+  added: 3
+  plain: 3
+  quoted: "3"
+  tagged: 3
+kind: ConfigMap
+metadata:
+  name: a
+"#,
+    },
 ];
