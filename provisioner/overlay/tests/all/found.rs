@@ -528,4 +528,35 @@ metadata:
   name: a
 "#,
     },
+    Case {
+        name: "folded text with a tab",
+        files: &[
+            (
+                "kustomization.yaml",
+                r#"resources: [a.yaml]
+"#,
+            ),
+            (
+                "a.yaml",
+                r#"apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: a
+data:
+  y: >+
+    tab	here:a
+
+immutable: true
+"#,
+            ),
+        ],
+        output: r#"apiVersion: v1
+data:
+  "y": "tab\there:a\n\n\n"
+immutable: true
+kind: ConfigMap
+metadata:
+  name: a
+"#,
+    },
 ];
