@@ -559,4 +559,51 @@ metadata:
   name: a
 "#,
     },
+    Case {
+        name: "values of a list's objects",
+        files: &[
+            (
+                "kustomization.yaml",
+                r#"resources: [a.yaml]
+"#,
+            ),
+            (
+                "a.yaml",
+                r#"apiVersion: v1
+kind: ConfigMapList
+items:
+- {apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {k: 2020-01-01 10:00:00, l: 'x:y', m: x:y}}
+- apiVersion: v1
+  kind: ConfigMap
+  metadata:
+    name: b
+  data:
+    k: >
+      x
+
+      y
+       z
+"#,
+            ),
+        ],
+        output: r#"apiVersion: v1
+data:
+  k: "2020-01-01T10:00:00Z"
+  l: x:y
+  m: x:y
+kind: ConfigMap
+metadata:
+  name: a
+---
+apiVersion: v1
+data:
+  k: |
+    x
+    y
+     z
+kind: ConfigMap
+metadata:
+  name: b
+"#,
+    },
 ];
