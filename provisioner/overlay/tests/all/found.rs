@@ -606,4 +606,35 @@ metadata:
   name: b
 "#,
     },
+    Case {
+        name: "minus nothing in a JSON patch",
+        files: &[
+            (
+                "kustomization.yaml",
+                r#"resources: [a.yaml]
+namePrefix: a-
+patches:
+- target: {kind: ConfigMap}
+  patch: '[{"op": "replace", "path": "/metadata/name", "value": -0}]'
+"#,
+            ),
+            (
+                "a.yaml",
+                r#"apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: a
+data:
+  k: x
+"#,
+            ),
+        ],
+        output: r#"apiVersion: v1
+data:
+  k: x
+kind: ConfigMap
+metadata:
+  name: a--0
+"#,
+    },
 ];
