@@ -25,7 +25,7 @@ pub(crate) fn resources(text: &[u8]) -> Result<Vec<Resource>> {
         }
         let kind = kind.to_owned();
         // The list's objects go through JSON on their way out, which types their scalars and sorts their keys.
-        let value = crate::value::of_resource(&node)?;
+        let value = crate::value::of_read_resource(&node)?;
         match value.get("items") {
             Some(crate::Value::List(items)) => {
                 let nodes = items.iter().map(crate::value::from_json).collect();

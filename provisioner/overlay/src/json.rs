@@ -98,6 +98,10 @@ fn from_serde(value: &serde_json::Value) -> Value {
         serde_json::Value::Bool(v) => Value::Bool(*v),
         serde_json::Value::Number(number) => {
             let text = number.to_string();
+            if text == "-0" {
+                // No whole number holds the sign, and a name it becomes part of shows it.
+                return Value::Float(-0.0);
+            }
             text.parse::<i64>()
                 .map(Value::Int)
                 .or_else(|_| text.parse::<u64>().map(Value::Uint))

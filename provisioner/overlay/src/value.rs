@@ -111,9 +111,34 @@ impl From<&Value> for serde_json::Value {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NoValue(pub(crate) String);
 
+/// What a tree's value is taken of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// One of the tool's own documents, as it was read.
+    Document,
+    /// A resource, as it was read.
+    Read,
+    /// A resource, as it would be read back after being written.
+    Written,
+}
+
+impl Source {
+    fn dialect(self) -> Dialect {
+        match self {
+            Source::Document => Dialect::Legacy,
+            Source::Read | Source::Written => Dialect::Current,
+        }
+    }
+}
+
 /// The value of a resource's tree, as it would be read back after being written.
 pub(crate) fn of_resource(node: &Node) -> Result<Value, NoValue> {
-    convert(node, Dialect::Current, true, false)
+    convert(node, Source::Written, true, false)
+}
+
+/// The value of a resource's tree, as it was read.
+pub(crate) fn of_read_resource(node: &Node) -> Result<Value, NoValue> {
+    convert(node, Source::Read, true, false)
 }
 
 /// As [`of_resource`], of a tree that is not needed any more.
@@ -126,7 +151,7 @@ fn extract(node: &mut Node, top: bool, flow: bool) -> Result<Value, NoValue> {
     match &mut node.data {
         Data::Scalar(_) => match text_of(node) {
             Some(text) => Ok(Value::String(text)),
-            None => convert(node, Dialect::Current, top, flow),
+            None => convert(node, Source::Written, top, flow),
         },
         Data::Seq(items) => Ok(Value::List(
             items
@@ -174,13 +199,14 @@ fn repeated(key: &str, entries: &[crate::yaml::Entry], at: usize, earlier: usize
 
 /// The value of one of the tool's own documents.
 pub(crate) fn of_document(node: &Node) -> Result<Value, NoValue> {
-    convert(node, Dialect::Legacy, true, false)
+    convert(node, Source::Document, true, false)
 }
 
-fn convert(node: &Node, dialect: Dialect, top: bool, flow: bool) -> Result<Value, NoValue> {
+fn convert(node: &Node, source: Source, top: bool, flow: bool) -> Result<Value, NoValue> {
     let flow = flow || node.style == Style::Flow;
+    let dialect = source.dialect();
     match &node.data {
-        Data::Scalar(text) if dialect == Dialect::Current => match node.style {
+        Data::Scalar(text) if source == Source::Written => match node.style {
             Style::Folded if !flow => Ok(Value::String(fold::refold(text))),
             // Between brackets what is empty or has a colon is written in quotes.
             Style::Plain if flow && !node.tagged && (text.is_empty() || text.contains(':')) => {
@@ -192,7 +218,7 @@ fn convert(node: &Node, dialect: Dialect, top: bool, flow: bool) -> Result<Value
         Data::Seq(items) => Ok(Value::List(
             items
                 .iter()
-                .map(|n| convert(n, dialect, false, flow))
+                .map(|n| convert(n, source, false, flow))
                 .collect::<Result<_, _>>()?,
         )),
         Data::Map(entries) => {
@@ -200,7 +226,7 @@ fn convert(node: &Node, dialect: Dialect, top: bool, flow: bool) -> Result<Value
             let mut seen = Seen::new(entries.len());
             for (place, entry) in entries.iter().enumerate() {
                 let key = key_text(&entry.key, dialect, top)?;
-                let value = convert(&entry.value, dialect, false, flow)?;
+                let value = convert(&entry.value, source, false, flow)?;
                 if let Some(at) = seen.insert(&key, &out) {
                     if dialect == Dialect::Current {
                         return Err(repeated(&key, entries, place, at));

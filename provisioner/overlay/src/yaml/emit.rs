@@ -474,9 +474,9 @@ fn is_base60(text: &str) -> bool {
         && fraction.bytes().all(|b| b.is_ascii_digit() || b == b'_')
 }
 
-/// Whether a text can be written as a block.
+/// Whether the newer library can write a text as a block: it may have tabs, which the older escapes.
 pub(crate) fn can_be_block(text: &str) -> bool {
-    Shape::of(text).block
+    Shape::of(text).tabbed_block
 }
 
 /// Which styles can carry a text.
@@ -484,6 +484,8 @@ struct Shape {
     plain: bool,
     single: bool,
     block: bool,
+    /// As `block`, tabs aside.
+    tabbed_block: bool,
     breaks: bool,
 }
 
@@ -493,14 +495,16 @@ impl Shape {
             plain: true,
             single: true,
             block: true,
+            tabbed_block: true,
             breaks: false,
         };
         let Some(first) = text.chars().next() else {
             shape.block = false;
+            shape.tabbed_block = false;
             return shape;
         };
         let mut indicators = text.starts_with("---") || text.starts_with("...");
-        let mut special = false;
+        let (mut special, mut tabs) = (false, false);
         let (mut break_space, mut space_break) = (false, false);
         let (mut previous_space, mut previous_break) = (false, false);
         let mut preceded = true;
@@ -531,7 +535,8 @@ impl Shape {
                 indicators |= (c == ':' && followed) || (c == '#' && preceded);
             }
             start = false;
-            special |= !is_printable(c);
+            tabs |= c == '\t';
+            special |= c != '\t' && !is_printable(c);
             if c == ' ' {
                 break_space |= previous_break;
                 previous_space = true;
@@ -557,18 +562,12 @@ impl Shape {
         {
             shape.plain = false;
         }
-        if last == ' ' {
-            shape.block = false;
-        }
-        if break_space {
+        if break_space || space_break || special || tabs {
             shape.plain = false;
             shape.single = false;
         }
-        if space_break || special {
-            shape.plain = false;
-            shape.single = false;
-            shape.block = false;
-        }
+        shape.tabbed_block = last != ' ' && !space_break && !special;
+        shape.block = shape.tabbed_block && !tabs;
         shape
     }
 }

@@ -292,7 +292,7 @@ impl Node {
         };
         match entries.iter_mut().find(|e| e.key.text() == key) {
             Some(entry) => {
-                value.style = entry.value.style;
+                value.take_style(&entry.value);
                 value.group = entry.value.group;
                 entry.value = value;
                 crate::shared::changed(&entry.value);
@@ -310,10 +310,16 @@ impl Node {
             return;
         }
         quote_if_ambiguous(&mut value);
-        value.style = self.style;
+        value.take_style(self);
         value.group = self.group;
         *self = value;
         crate::shared::changed(self);
+    }
+
+    /// Will be written as `other` was. That a tag is written out is part of it.
+    fn take_style(&mut self, other: &Node) {
+        self.style = other.style;
+        self.tagged = other.tagged;
     }
 
     /// The entry's value, made with `create` when the key is missing.

@@ -485,4 +485,156 @@ metadata:
   name: b
 "#,
     },
+    Case {
+        name: "a tag that is written out where the value was quoted",
+        files: &[
+            (
+                "kustomization.yaml",
+                r#"resources: [a.yaml]
+patches:
+- patch: |
+    apiVersion: v1
+    kind: ConfigMap
+    metadata:
+      name: a
+    data:
+      added: !!int "3"
+      plain: !!int "3"
+      quoted: !!int "3"
+      tagged: 3
+"#,
+            ),
+            (
+                "a.yaml",
+                r#"apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: a
+data:
+  plain: x
+  quoted: "x"
+  tagged: !!str x
+"#,
+            ),
+        ],
+        output: r#"apiVersion: v1
+data:
+  added: 3
+  plain: 3
+  quoted: "3"
+  tagged: 3
+kind: ConfigMap
+metadata:
+  name: a
+"#,
+    },
+    Case {
+        name: "folded text with a tab",
+        files: &[
+            (
+                "kustomization.yaml",
+                r#"resources: [a.yaml]
+"#,
+            ),
+            (
+                "a.yaml",
+                r#"apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: a
+data:
+  y: >+
+    tab	here:a
+
+immutable: true
+"#,
+            ),
+        ],
+        output: r#"apiVersion: v1
+data:
+  "y": "tab\there:a\n\n\n"
+immutable: true
+kind: ConfigMap
+metadata:
+  name: a
+"#,
+    },
+    Case {
+        name: "values of a list's objects",
+        files: &[
+            (
+                "kustomization.yaml",
+                r#"resources: [a.yaml]
+"#,
+            ),
+            (
+                "a.yaml",
+                r#"apiVersion: v1
+kind: ConfigMapList
+items:
+- {apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {k: 2020-01-01 10:00:00, l: 'x:y', m: x:y}}
+- apiVersion: v1
+  kind: ConfigMap
+  metadata:
+    name: b
+  data:
+    k: >
+      x
+
+      y
+       z
+"#,
+            ),
+        ],
+        output: r#"apiVersion: v1
+data:
+  k: "2020-01-01T10:00:00Z"
+  l: x:y
+  m: x:y
+kind: ConfigMap
+metadata:
+  name: a
+---
+apiVersion: v1
+data:
+  k: |
+    x
+    y
+     z
+kind: ConfigMap
+metadata:
+  name: b
+"#,
+    },
+    Case {
+        name: "minus nothing in a JSON patch",
+        files: &[
+            (
+                "kustomization.yaml",
+                r#"resources: [a.yaml]
+namePrefix: a-
+patches:
+- target: {kind: ConfigMap}
+  patch: '[{"op": "replace", "path": "/metadata/name", "value": -0}]'
+"#,
+            ),
+            (
+                "a.yaml",
+                r#"apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: a
+data:
+  k: x
+"#,
+            ),
+        ],
+        output: r#"apiVersion: v1
+data:
+  k: x
+kind: ConfigMap
+metadata:
+  name: a--0
+"#,
+    },
 ];
