@@ -16,7 +16,8 @@ use crate::graph;
 use crate::identity::{Generation, client_token};
 use crate::kind::{Kind, Layer};
 use crate::kinds;
-use crate::observed::{Inventory, OTHER_MANAGERS, Observed};
+use crate::live;
+use crate::observed::{ENDING, Inventory, OTHER_MANAGERS, Observed};
 use crate::ordering;
 use crate::plan::{Action, Estimates, FORMAT, FieldChange, PinnedBackup, Plan, Step, Target};
 use crate::reference::{Reference, references, resolve};
@@ -588,6 +589,7 @@ impl<'a> Planner<'a> {
             .unwrap_or_default();
         let mut compared: Vec<(&'a Observed, Comparison)> = candidates
             .iter()
+            .filter(|observed| !observed.marks.contains_key(ENDING))
             .map(|observed| {
                 (
                     *observed,
@@ -630,8 +632,20 @@ impl<'a> Planner<'a> {
             self.push_delete(extra, "another object has its address", false);
         }
         let renewed = self.renewed_secrets(&resource.address);
-        if comparison.replaces() {
-            return self.replace(resource, kind, resolved, observed, comparison.changes);
+        let sealed = observed.spec.get("object").is_some_and(live::is_sealed);
+        let renewed_for_good = !renewed.is_empty() && sealed;
+        if comparison.replaces() || renewed_for_good {
+            let also = renewed_for_good.then(|| {
+                let secrets = renewed.join(", ");
+                format!("reads {secrets}, which this plan renews, and is immutable")
+            });
+            return self.replace(
+                resource,
+                kind,
+                resolved,
+                observed,
+                (comparison.changes, also),
+            );
         }
         self.kept.insert(resource.address.clone(), observed);
         if self.rotating.contains(&resource.address) {
@@ -692,12 +706,13 @@ impl<'a> Planner<'a> {
         kind: &'static Kind,
         resolved: Value,
         observed: &'a Observed,
-        changes: Vec<FieldChange>,
+        (changes, also): (Vec<FieldChange>, Option<String>),
     ) {
         let causes: Vec<String> = changes
             .iter()
             .filter(|change| change.forces_replacement)
             .map(|change| self.cause(change))
+            .chain(also)
             .collect();
         let reason = causes.join("; ");
         if resource.address.provider() == "seed" {
