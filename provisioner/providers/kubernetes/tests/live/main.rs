@@ -1,0 +1,12 @@
+//! Against a real control plane whose nodes are kwok's.
+
+mod admission;
+mod conflicts;
+mod definitions;
+mod endings;
+mod faults;
+mod objects;
+mod proxy;
+mod replacements;
+mod rollouts;
+mod support;
