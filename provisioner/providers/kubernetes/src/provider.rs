@@ -1,5 +1,6 @@
 //! Every `kubernetes.*` kind.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use kube::discovery::{ApiCapabilities, ApiResource, Discovery, Scope as Reach};
 use planner::identity::labels;
 use planner::kinds::kubernetes::Object;
 use planner::reference::Outputs;
-use planner::{Action, Address, Inventory, Observed, Step, canonical};
+use planner::{Action, Address, Inventory, Observed, Step, applyset, canonical};
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 use tokio::sync::Mutex;
@@ -341,29 +342,29 @@ impl Provider for Kubernetes {
     async fn observe(&self, scope: &Scope) -> Result<Inventory, Error> {
         let discovery = self.discovery(true).await?;
         let selector = format!("{}={}", labels::ENVIRONMENT, scope.environment);
-        let mut kinds: Vec<&str> = scope
-            .kinds
-            .iter()
-            .map(String::as_str)
-            .chain(["Namespace"])
-            .collect();
-        kinds.sort_unstable();
-        kinds.dedup();
-        let mut inventory = Inventory::default();
-        for kind in kinds {
-            let (group, name) = kind.rsplit_once('/').unwrap_or(("", kind));
-            let Some((resource, _)) = discovery
-                .get(group)
-                .and_then(|group| group.recommended_kind(name))
-            else {
-                continue;
-            };
-            let api = Api::all_with(self.client.clone(), &resource);
-            let what = format!("list {kind} of environment {}", scope.environment);
-            for mut live in self.list(&what, &api, name, Some(&selector)).await? {
-                live["apiVersion"] = json!(resource.api_version);
-                inventory.objects.extend(normal::observed(&live));
+        // The inventories say of which kinds there is something, be it declared or not; so those are known after the ConfigMaps.
+        let (mut inventory, mut listed) = (Inventory::default(), BTreeSet::new());
+        let mut next: BTreeSet<String> = scope.kinds.iter().cloned().collect();
+        next.insert("Namespace".to_owned());
+        while !next.is_empty() {
+            for kind in &next {
+                let (group, name) = kind.rsplit_once('/').unwrap_or(("", kind));
+                let Some((resource, _)) = discovery
+                    .get(group)
+                    .and_then(|group| group.recommended_kind(name))
+                else {
+                    continue;
+                };
+                let api = Api::all_with(self.client.clone(), &resource);
+                let what = format!("list {kind} of environment {}", scope.environment);
+                for mut live in self.list(&what, &api, name, Some(&selector)).await? {
+                    live["apiVersion"] = json!(resource.api_version);
+                    inventory.objects.extend(normal::observed(&live));
+                }
             }
+            listed.append(&mut next);
+            let known = inventory.objects.iter().flat_map(applyset::kinds);
+            next = known.filter(|kind| !listed.contains(kind)).collect();
         }
         normal::mark_ending(&mut inventory.objects);
         let mut sorted = Inventory::default();

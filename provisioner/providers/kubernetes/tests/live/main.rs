@@ -5,6 +5,7 @@ mod conflicts;
 mod definitions;
 mod endings;
 mod faults;
+mod inventory;
 mod objects;
 mod proxy;
 mod replacements;
