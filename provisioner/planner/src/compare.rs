@@ -7,7 +7,7 @@ use crate::canonical;
 use crate::diff::{self, Volatile};
 use crate::kind::Kind;
 use crate::live;
-use crate::observed::Observed;
+use crate::observed::{APPLIED, Observed};
 use crate::plan::FieldChange;
 
 /// The reason of a step that only waits for what is there.
@@ -143,12 +143,26 @@ fn default_of(kind: &Kind, resolved: &Value, name: &str) -> Absent {
 }
 
 fn kubernetes(resolved: &Value, observed: &Observed, digest: &str) -> Comparison {
-    let nothing = Value::Null;
-    let changes = live::compare(
-        resolved.get("object").unwrap_or(&nothing),
-        observed.spec.get("object").unwrap_or(&nothing),
-    );
-    let reason = if observed.digest.as_deref() != Some(digest) && changes.is_empty() {
+    let part = |of: &'_ Value, name: &str| of.get(name).cloned().unwrap_or(Value::Null);
+    let (declared, found) = (part(resolved, "object"), part(&observed.spec, "object"));
+    let mut changes = live::compare(&declared, &found);
+    let differs = observed.digest.as_deref() != Some(digest);
+    let mut places = None;
+    if differs {
+        changes.extend(live::removed(
+            &declared,
+            &part(&observed.spec, APPLIED),
+            &found,
+        ));
+        let (before, after) = (observed.spec.get("secrets"), resolved.get("secrets"));
+        places = (before != after).then(|| FieldChange {
+            path: "secrets".to_owned(),
+            before: before.cloned(),
+            after: after.cloned(),
+            forces_replacement: live::is_sealed(&found),
+        });
+    }
+    let reason = if differs && changes.is_empty() && places.is_none() {
         "what is declared is not what was applied last"
     } else if !observed.ready {
         UNREADY
@@ -161,6 +175,7 @@ fn kubernetes(resolved: &Value, observed: &Observed, digest: &str) -> Comparison
             path: format!("object.{}", change.path),
             ..change
         })
+        .chain(places)
         .collect();
     Comparison {
         changes,

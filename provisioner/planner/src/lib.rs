@@ -14,6 +14,7 @@
 //! - [`identity`]: names, client tokens and digests that make every effect idempotent.
 
 pub mod address;
+pub mod applyset;
 pub mod canonical;
 pub mod checks;
 pub mod compare;
@@ -32,6 +33,7 @@ mod ordering;
 pub mod plan;
 pub mod planning;
 pub mod preview;
+mod pruning;
 mod quantity;
 pub mod reference;
 pub mod render;

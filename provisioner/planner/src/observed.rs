@@ -13,6 +13,13 @@ use crate::reference::Outputs;
 /// The mark that names who else writes fields of an object.
 pub const OTHER_MANAGERS: &str = "other-managers";
 
+/// The mark of a Kubernetes object that is being deleted, or whose namespace is: as good as gone, its place is taken anew.
+pub const ENDING: &str = "ending";
+
+/// Beside `object` in the spec of an observed Kubernetes object: the object as far as its fields are ours, so that what is declared no
+/// more is seen. Absent where the provider can't tell.
+pub const APPLIED: &str = "applied";
+
 /// An object that carries our ownership marks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Observed {

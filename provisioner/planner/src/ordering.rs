@@ -1,7 +1,7 @@
 //! Which step waits for which, and the order they are listed in.
 //!
 //! Steps wait for what their specs refer to, for what they were told to wait for, for the secrets they read, and, since the order is
-//! what keeps data safe, for whole groups: namespaces, definitions, classes, configuration, seed, its read-back, workloads, checks, the
+//! what keeps data safe, for whole groups: namespaces, the inventory, definitions, classes, configuration, seed, its read-back, workloads, checks, the
 //! generation's mark, exposure. Deletes go the other way.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -20,19 +20,19 @@ use crate::teardown;
 /// Edges between two groups beyond which one step collects the first group for all of the second.
 const MOST_EDGES: usize = 4096;
 
-const MARK: u8 = 8;
+const MARK: u8 = 9;
 
 /// The group of a step that makes something; infrastructure and secrets have none, their references order them.
 fn phase(step: &Step) -> Option<u8> {
     match (step.address.provider(), step.layer) {
-        ("kubernetes", Layer::Workloads) => Some(6),
+        ("kubernetes", Layer::Workloads) => Some(7),
         ("kubernetes", Layer::Exposure) => {
-            Some(kinds::kubernetes::order(step.address.kind()).saturating_add(4))
+            Some(kinds::kubernetes::order(&step.address).saturating_add(4))
         }
-        ("kubernetes", _) => Some(kinds::kubernetes::order(step.address.kind())),
-        ("seed", _) => Some(4),
-        ("check", _) if step.address.kind() == "seed" => Some(5),
-        ("check", _) => Some(7),
+        ("kubernetes", _) => Some(kinds::kubernetes::order(&step.address)),
+        ("seed", _) => Some(5),
+        ("check", _) if step.address.kind() == "seed" => Some(6),
+        ("check", _) => Some(8),
         ("s3", Layer::Validation) => Some(MARK),
         _ => None,
     }
@@ -101,7 +101,7 @@ pub(crate) fn arrange(
 /// Layer, order within it, address, id.
 fn sort_key(step: &Step) -> (Layer, u8, &Address, &str) {
     let order = if step.address.provider() == "kubernetes" {
-        kinds::kubernetes::order(step.address.kind())
+        kinds::kubernetes::order(&step.address)
     } else {
         0
     };
@@ -269,6 +269,17 @@ fn deletes(
     for pair in ranks.windows(2) {
         web.barrier(&pair[0], &pair[1], drafts);
     }
+    // What is pruned from a cluster goes when everything else is as wanted: until then it may be what still serves.
+    let pruned: Vec<usize> = ranks
+        .iter()
+        .flatten()
+        .copied()
+        .filter(|at| drafts[*at].step.address.provider() == "kubernetes")
+        .collect();
+    let wanted: Vec<usize> = (0..drafts.len())
+        .filter(|at| drafts[*at].step.action != Action::Delete)
+        .collect();
+    web.barrier(&wanted, &pruned, drafts);
     // Who speaks of an id that goes: its own delete, and the step that turns it to something else, come first.
     let by_id: HashMap<&str, usize> = gone
         .values()

@@ -7,6 +7,7 @@ use manifest::nearest;
 use serde_json::Value;
 
 use crate::address::Address;
+use crate::applyset::Set;
 use crate::canonical;
 use crate::checks::{self, CheckInput};
 use crate::compare::{Comparison, compare, mark_digest};
@@ -16,9 +17,11 @@ use crate::graph;
 use crate::identity::{Generation, client_token};
 use crate::kind::{Kind, Layer};
 use crate::kinds;
-use crate::observed::{Inventory, OTHER_MANAGERS, Observed};
+use crate::live;
+use crate::observed::{ENDING, Inventory, OTHER_MANAGERS, Observed};
 use crate::ordering;
 use crate::plan::{Action, Estimates, FORMAT, FieldChange, PinnedBackup, Plan, Step, Target};
+use crate::pruning::{self, Pruning};
 use crate::reference::{Reference, references, resolve};
 use crate::render::{needs, outputs_of};
 use crate::resource::{Origin, Resource};
@@ -127,12 +130,13 @@ pub fn plan(input: Input) -> Result<Plan, PlanError> {
         rotate,
         medians,
     } = input;
-    let desired = validated(desired)?;
+    let mut desired = validated(desired)?;
     let mut sorted = Inventory::default();
     sorted.merge(inventory);
     let inventory = sorted;
     let ours = by_address(&inventory, &target.generation);
     target.fresh = ours.is_empty();
+    let declared_parents = pruning::widen(&mut desired, &ours);
 
     let mut planner = Planner::new(&desired, &ours, &target.generation, &policy, &medians);
     planner.choose_rotations(&rotate);
@@ -146,7 +150,14 @@ pub fn plan(input: Input) -> Result<Plan, PlanError> {
         ..
     } = planner;
 
-    let steps = ordering::arrange(drafts, &deps, &ours)?;
+    let mut steps = ordering::arrange(drafts, &deps, &ours)?;
+    pruning::narrow(
+        &mut steps,
+        &declared_parents,
+        &desired,
+        &ours,
+        (&target.generation, &medians),
+    );
     let mut estimates = estimate::estimate(&steps);
     estimates.rto_objective_seconds = policy.rto_seconds;
     estimates.rpo_objective_seconds = policy.rpo_seconds;
@@ -588,6 +599,7 @@ impl<'a> Planner<'a> {
             .unwrap_or_default();
         let mut compared: Vec<(&'a Observed, Comparison)> = candidates
             .iter()
+            .filter(|observed| !observed.marks.contains_key(ENDING))
             .map(|observed| {
                 (
                     *observed,
@@ -630,8 +642,20 @@ impl<'a> Planner<'a> {
             self.push_delete(extra, "another object has its address", false);
         }
         let renewed = self.renewed_secrets(&resource.address);
-        if comparison.replaces() {
-            return self.replace(resource, kind, resolved, observed, comparison.changes);
+        let sealed = observed.spec.get("object").is_some_and(live::is_sealed);
+        let renewed_for_good = !renewed.is_empty() && sealed;
+        if comparison.replaces() || renewed_for_good {
+            let also = renewed_for_good.then(|| {
+                let secrets = renewed.join(", ");
+                format!("reads {secrets}, which this plan renews, and is immutable")
+            });
+            return self.replace(
+                resource,
+                kind,
+                resolved,
+                observed,
+                (comparison.changes, also),
+            );
         }
         self.kept.insert(resource.address.clone(), observed);
         if self.rotating.contains(&resource.address) {
@@ -692,12 +716,13 @@ impl<'a> Planner<'a> {
         kind: &'static Kind,
         resolved: Value,
         observed: &'a Observed,
-        changes: Vec<FieldChange>,
+        (changes, also): (Vec<FieldChange>, Option<String>),
     ) {
         let causes: Vec<String> = changes
             .iter()
             .filter(|change| change.forces_replacement)
             .map(|change| self.cause(change))
+            .chain(also)
             .collect();
         let reason = causes.join("; ");
         if resource.address.provider() == "seed" {
@@ -814,25 +839,20 @@ impl<'a> Planner<'a> {
 
     /// Objects of this generation that nothing declares.
     fn unwanted(&mut self) {
+        let sets = Set::all(self.ours);
+        let pruning = Pruning {
+            allowed: self.policy.prune,
+            rebuilds: self.made.values().any(|action| *action == Action::Seed),
+            sets: &sets,
+        };
         for (address, objects) in self.ours {
             if self.desired.contains_key(*address) {
                 continue;
             }
-            let kept = matches!(address.provider(), "kubernetes" | "seed") && !self.policy.prune;
             for observed in objects {
-                if kept {
-                    self.findings.push(Finding {
-                        severity: Severity::Note,
-                        code: "object.not-wanted".to_owned(),
-                        subject: address.to_string(),
-                        message: format!(
-                            "it is there (`{}`) though nothing declares it; it stays",
-                            observed.id
-                        ),
-                        hint: "allow pruning to have it deleted".to_owned(),
-                    });
-                } else {
-                    self.push_delete(observed, "nothing declares it", false);
+                match pruning.stays(observed) {
+                    Some(finding) => self.findings.push(finding),
+                    None => self.push_delete(observed, "nothing declares it", false),
                 }
             }
         }

@@ -8,25 +8,25 @@ use crate::kinds;
 /// Place in the order of deleting, smaller first: users before what they use (EC2 answers `DependencyViolation` otherwise).
 pub(crate) fn rank(address: &Address) -> u8 {
     match address.provider() {
-        // Ingress and webhooks first, the namespace after everything in it.
-        "kubernetes" => 6_u8.saturating_sub(kinds::kubernetes::order(address.kind())),
+        // Ingress and webhooks first, the inventory after what it lists, the namespace after everything in it.
+        "kubernetes" => 7_u8.saturating_sub(kinds::kubernetes::order(address)),
         "check" => 0,
-        "seed" => 7,
+        "seed" => 8,
         _ => match address.qualified_kind().as_str() {
-            "s3.generation" => 8,
-            "ec2.instance" | "ec2.nat-gateway" => 10,
-            "ec2.volume" | "ec2.elastic-ip" | "ec2.launch-template" => 11,
-            "ec2.key-pair" | "iam.instance-profile" => 12,
-            "iam.role" => 13,
-            "iam.policy" | "ec2.subnet" => 14,
+            "s3.generation" => 9,
+            "ec2.instance" | "ec2.nat-gateway" => 11,
+            "ec2.volume" | "ec2.elastic-ip" | "ec2.launch-template" => 12,
+            "ec2.key-pair" | "iam.instance-profile" => 13,
+            "iam.role" => 14,
+            "iam.policy" | "ec2.subnet" => 15,
             "ec2.network-acl"
             | "ec2.route-table"
             | "ec2.security-group"
-            | "ec2.internet-gateway" => 15,
-            "ec2.vpc" => 16,
-            "s3.bucket" => 17,
-            "vault.secret" => 18,
-            _ => 9,
+            | "ec2.internet-gateway" => 16,
+            "ec2.vpc" => 17,
+            "s3.bucket" => 18,
+            "vault.secret" => 19,
+            _ => 10,
         },
     }
 }

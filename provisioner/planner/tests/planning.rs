@@ -115,6 +115,22 @@ fn what_can_not_be_read_back_counts_as_unchanged() {
 
 type Change = fn(&mut Input);
 
+const SECRET: &str = "kubernetes.Secret.demo/api";
+
+/// Makes the Secret immutable, there too.
+fn seal(input: &mut Input) {
+    let secret = input
+        .desired
+        .iter_mut()
+        .find(|resource| resource.address == address(SECRET))
+        .unwrap();
+    secret.spec["object"]["immutable"] = json!(true);
+    input.inventory = applied(&Input {
+        inventory: Default::default(),
+        ..input.clone()
+    });
+}
+
 /// A change, and the mutations it brings.
 #[test]
 fn changes() {
@@ -281,6 +297,48 @@ fn changes() {
                 object.spec["object"]["data"]["mode"] = json!("off");
             },
             &["update kubernetes.ConfigMap.demo/api"],
+        ),
+        (
+            "being deleted",
+            |i| {
+                i.inventory
+                    .objects
+                    .iter_mut()
+                    .filter(|o| o.address == address("kubernetes.apps/Deployment.demo/api"))
+                    .for_each(|o| {
+                        o.marks
+                            .insert(planner::observed::ENDING.to_owned(), "yes".to_owned());
+                    })
+            },
+            &["create kubernetes.apps/Deployment.demo/api"],
+        ),
+        (
+            "an immutable Secret's value is renewed",
+            |i| {
+                seal(i);
+                i.rotate = Rotate::Names(["api".to_owned()].into());
+            },
+            &[
+                "delete kubernetes.Secret.demo/api",
+                "replace kubernetes.Secret.demo/api",
+                "rotate vault.secret.api",
+            ],
+        ),
+        (
+            "an immutable Secret reads from elsewhere",
+            |i| {
+                seal(i);
+                set(i, SECRET, "/secrets/key/field", json!("other"));
+            },
+            &[
+                "delete kubernetes.Secret.demo/api",
+                "replace kubernetes.Secret.demo/api",
+            ],
+        ),
+        (
+            "a Secret reads from elsewhere",
+            |i| set(i, SECRET, "/secrets/key/field", json!("other")),
+            &["update kubernetes.Secret.demo/api"],
         ),
         (
             "additions in the cluster",
@@ -453,6 +511,130 @@ fn destroying_goes_backwards() {
     let mut other = second();
     other.target.generation = "other".parse().unwrap();
     assert!(destroy(other).unwrap().steps.is_empty());
+}
+
+const PARENT: &str = "kubernetes.ConfigMap.demo/rebuild-inventory";
+
+fn kinds_listed(spec: &serde_json::Value) -> &str {
+    let annotations = &spec["object"]["metadata"]["annotations"];
+    annotations[planner::applyset::GROUP_KINDS]
+        .as_str()
+        .unwrap()
+}
+
+#[test]
+fn the_inventory_comes_first_and_lists_what_is_pruned_until_it_is_gone() {
+    let first = plan(input()).unwrap();
+    let create = format!("create {PARENT}");
+    assert!(waits(&first, &create, "create kubernetes.Namespace.demo"));
+    for step in first.steps.iter().filter(|step| {
+        step.address.provider() == "kubernetes" && step.address.kind() != "Namespace"
+    }) {
+        assert!(waits(&first, &step.id, &create), "{}", step.id);
+    }
+
+    let mut input = second();
+    input.policy.prune = true;
+    drop(&mut input, "kubernetes.networking.k8s.io/Ingress.demo/api");
+    drop(&mut input, "kubernetes.ConfigMap.demo/api");
+    let declared = object(
+        "kubernetes.Service.demo/api",
+        json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "api", "namespace": "demo"}, "spec": {"selector": {"app": "api"}}}),
+    );
+    input
+        .desired
+        .retain(|resource| resource.address != address(PARENT));
+    input.desired.push(declared);
+    planner::applyset::form(&mut input.desired, "demo", "0.1.0").unwrap();
+    let plan = plan(input.clone()).unwrap();
+    let (wide, narrow) = (
+        format!("update {PARENT}"),
+        format!("update {PARENT} after pruning"),
+    );
+    let step = |id: &str| plan.steps.iter().find(|step| step.id == id).unwrap();
+    assert_eq!(
+        kinds_listed(&step(&wide).spec),
+        "ConfigMap,Deployment.apps,Ingress.networking.k8s.io,Secret,Service"
+    );
+    assert_eq!(
+        kinds_listed(&step(&narrow).spec),
+        "Deployment.apps,Secret,Service"
+    );
+    let (ingress, config) = (
+        "delete kubernetes.networking.k8s.io/Ingress.demo/api",
+        "delete kubernetes.ConfigMap.demo/api",
+    );
+    for (later, earlier) in [
+        ("create kubernetes.Service.demo/api", wide.as_str()),
+        (ingress, "create kubernetes.Service.demo/api"),
+        (ingress, "check check.http.health"),
+        (config, ingress),
+        (narrow.as_str(), config),
+    ] {
+        assert!(
+            waits(&plan, later, earlier),
+            "{later} must wait for {earlier}"
+        );
+    }
+    // Interrupted before the end, the next plan takes it up again.
+    let mut resumed = input.clone();
+    resumed.inventory = observed_after(&plan, &input.inventory);
+    assert_eq!(mutations(&planner::plan(resumed.clone()).unwrap()), [""; 0]);
+    let parent = resumed
+        .inventory
+        .objects
+        .iter_mut()
+        .find(|o| o.address == address(PARENT))
+        .unwrap();
+    parent.spec = step(&wide).spec.clone();
+    parent.digest = Some(step(&wide).digest.clone());
+    assert_eq!(mutations(&planner::plan(resumed).unwrap()), [wide.as_str()]);
+}
+
+#[test]
+fn only_what_the_inventory_proves_is_pruned() {
+    let lost = "kubernetes.ConfigMap.demo/api";
+    fn found<'a>(input: &'a mut Input, text: &str) -> &'a mut serde_json::Value {
+        let objects = &mut input.inventory.objects;
+        let object = objects.iter_mut().find(|o| o.address == address(text));
+        &mut object.unwrap().spec["object"]
+    }
+    let cases: &[(&str, Change)] = &[
+        ("object.kept", |i| {
+            let object = found(i, "kubernetes.ConfigMap.demo/api");
+            object["metadata"]["annotations"] = json!({"rebuild.dev/prune": "keep"});
+        }),
+        ("object.not-in-inventory", |i| {
+            found(i, "kubernetes.ConfigMap.demo/api")["metadata"]["labels"] = json!({});
+        }),
+        ("object.not-in-inventory", |i| {
+            found(i, PARENT)["metadata"]["annotations"][planner::applyset::GROUP_KINDS] =
+                json!("Secret");
+        }),
+        ("object.not-in-inventory", |i| {
+            i.inventory.objects.retain(|o| o.address != address(PARENT));
+        }),
+        ("object.not-wanted", |i| i.policy.prune = false),
+        ("object.not-wanted", |i| {
+            i.inventory
+                .objects
+                .retain(|o| o.address != address("seed.object.chain"));
+        }),
+    ];
+    for (code, change) in cases {
+        let mut input = second();
+        input.policy.prune = true;
+        drop(&mut input, lost);
+        change(&mut input);
+        let plan = plan(input).unwrap();
+        assert!(
+            !mutations(&plan).iter().any(|id| id.starts_with("delete ")),
+            "{code}: {:?}",
+            mutations(&plan)
+        );
+        let finding = plan.findings.iter().find(|finding| finding.subject == lost);
+        assert_eq!(finding.map(|finding| finding.code.as_str()), Some(*code));
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use environment::{Environment, Resolved};
 use executor::Scope;
 use planner::plan::{PinnedBackup, Target};
-use planner::{Generation, Input, Plan, Resource, Rotate};
+use planner::{Generation, Input, Plan, Resource, Rotate, applyset};
 
 use super::overlay;
 use crate::failure::Failure;
@@ -46,6 +46,10 @@ impl Blueprint {
             let (objects, files) = overlay::objects(&self.root, &wanted.path, &namespace)?;
             all.extend(objects);
             inputs.extend(files);
+            applyset::form(&mut all, &namespace, env!("CARGO_PKG_VERSION")).map_err(|error| {
+                Failure::of("the objects in the cluster have no inventory", &error)
+                    .hint("leave the labels of ApplySets out of the overlay")
+            })?;
         }
         Ok((all, inputs))
     }

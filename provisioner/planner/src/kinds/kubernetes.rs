@@ -10,6 +10,8 @@ use serde_json::Value;
 
 use super::ec2::spec;
 use super::seed::SecretField;
+use crate::address::Address;
+use crate::applyset;
 use crate::kind::{Kind, Layer, through};
 
 spec! {
@@ -65,17 +67,20 @@ pub fn of(kind: &str) -> &'static Kind {
     }
 }
 
-/// Place in the order of applying, smaller first: namespaces, CRDs, classes, configuration and access, workloads, exposure, webhooks.
-pub fn order(kind: &str) -> u8 {
+/// Place in the order of applying, smaller first: namespaces, the inventory, CRDs, classes, configuration and access, workloads, exposure,
+/// webhooks.
+pub fn order(address: &Address) -> u8 {
+    let kind = address.kind();
     match kind.rsplit('/').next().unwrap_or(kind) {
         "Namespace" => 0,
-        "CustomResourceDefinition" => 1,
-        "StorageClass" | "IngressClass" | "PriorityClass" | "RuntimeClass" | "GatewayClass" => 2,
-        "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration" => 6,
+        _ if applyset::is_parent(address) => 1,
+        "CustomResourceDefinition" => 2,
+        "StorageClass" | "IngressClass" | "PriorityClass" | "RuntimeClass" | "GatewayClass" => 3,
+        "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration" => 7,
         _ => match of(kind).layer {
-            Layer::Workloads => 4,
-            Layer::Exposure => 5,
-            _ => 3,
+            Layer::Workloads => 5,
+            Layer::Exposure => 6,
+            _ => 4,
         },
     }
 }

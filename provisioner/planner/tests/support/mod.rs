@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use planner::plan::{PinnedBackup, Target};
 use planner::reference::{Outputs, resolve};
 use planner::{
-    Action, Address, Input, Inventory, Observed, Plan, Policy, Resource, Rotate, Source, render,
+    Action, Address, Input, Inventory, Observed, Plan, Policy, Resource, Rotate, Source, applyset,
+    render,
 };
 use serde_json::{Value, json};
 
@@ -137,6 +138,7 @@ pub fn desired() -> Vec<Resource> {
     };
     let mut resources = render(&[source], &json!({})).unwrap();
     resources.extend(cluster());
+    applyset::form(&mut resources, "demo", "0.1.0").unwrap();
     resources
 }
 

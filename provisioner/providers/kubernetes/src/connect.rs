@@ -95,6 +95,8 @@ pub(crate) async fn client(path: &Path, context: &str) -> Result<(Client, String
     config.connect_timeout = Some(Duration::from_secs(10));
     config.read_timeout = Some(Duration::from_secs(60));
     config.write_timeout = Some(Duration::from_secs(60));
+    // The client's own retries are told to nobody, count against no budget, and wait for as long as a server says.
+    config.default_retry = false;
     let server = config
         .cluster_url
         .to_string()

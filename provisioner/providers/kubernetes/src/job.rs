@@ -8,6 +8,7 @@ use executor::provider::Error;
 
 use crate::Kubernetes;
 use crate::error::{failure, missing};
+use crate::reading;
 
 /// How far a Job is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,10 +79,8 @@ impl Kubernetes {
     /// When it is not there, or can't be asked.
     pub async fn job(&self, namespace: &str, name: &str) -> Result<Progress, Error> {
         let jobs: Api<Job> = Api::namespaced(self.client(), namespace);
-        let job = jobs
-            .get_status(name)
-            .await
-            .map_err(|error| failure(&format!("look at the Job {namespace}/{name}"), error))?;
+        let what = format!("look at the Job {namespace}/{name}");
+        let job = reading::patiently(&what, || jobs.get_status(name)).await?;
         Ok(Progress::of(&job.status.unwrap_or_default()))
     }
 

@@ -135,6 +135,12 @@ fn deployment(object: &Value) -> Status {
     {
         return Status::Failed(says(progress));
     }
+    // No pod is there whose own reason could be told.
+    if let Some(failure) =
+        condition(object, "ReplicaFailure").filter(|condition| text(condition, "/status") == "True")
+    {
+        return waits(says(failure));
+    }
     let wanted = number(object, "/spec/replicas").unwrap_or(1);
     let (all, updated, ready, available) = (
         count(object, "replicas"),
@@ -251,6 +257,35 @@ fn pod(object: &Value) -> Status {
     }
 }
 
+/// What keeps an object that is being deleted: what a namespace reports of itself (Kubernetes API, NamespaceStatus), else its finalizers.
+pub fn held_by(object: &Value) -> String {
+    let mut reasons: Vec<String> = object
+        .pointer("/status/conditions")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter(|condition| {
+            text(condition, "/type").starts_with("Namespace")
+                && text(condition, "/status") == "True"
+        })
+        .map(says)
+        .collect();
+    let finalizers: Vec<&str> = object
+        .pointer("/metadata/finalizers")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    if !finalizers.is_empty() {
+        reasons.push(format!("finalizers: {}", finalizers.join(", ")));
+    }
+    if reasons.is_empty() {
+        reasons.push("nothing says what it waits for".to_owned());
+    }
+    reasons.join("; ")
+}
+
 /// Why a pod does not run: its containers' reasons, else what the scheduler says, else its phase.
 pub fn reason(pod: &Value) -> String {
     let lists = ["/status/initContainerStatuses", "/status/containerStatuses"];
@@ -344,6 +379,22 @@ mod tests {
             ),
             Status::Terminating
         );
+    }
+
+    #[test]
+    fn what_keeps_an_object() {
+        let namespace = json!({"kind": "Namespace", "status": {"phase": "Terminating", "conditions": [
+            {"type": "NamespaceDeletionDiscoveryFailure", "status": "False", "reason": "ResourcesDiscovered", "message": "fine"},
+            {"type": "NamespaceFinalizersRemaining", "status": "True", "reason": "SomeFinalizersRemain", "message": "example.com/hold in 1 resource instances"}]}});
+        assert_eq!(
+            held_by(&namespace),
+            "SomeFinalizersRemain: example.com/hold in 1 resource instances"
+        );
+        assert_eq!(
+            held_by(&json!({"metadata": {"finalizers": ["a", "b"]}})),
+            "finalizers: a, b"
+        );
+        assert_eq!(held_by(&json!({})), "nothing says what it waits for");
     }
 
     #[test]

@@ -1,11 +1,15 @@
 //! Kubernetes objects by server-side apply, in waves, awaited.
 
+mod conflict;
 mod connect;
 mod error;
 pub mod job;
 pub mod kstatus;
 mod normal;
+mod owned;
 mod provider;
+mod reading;
+mod waiting;
 
 pub use connect::ConnectError;
 pub use provider::Kubernetes;

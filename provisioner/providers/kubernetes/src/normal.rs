@@ -1,14 +1,16 @@
 //! Live objects as specs, and specs as what is applied.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use planner::identity::labels;
 use planner::kinds::seed::SecretField;
+use planner::observed::{APPLIED, ENDING};
 use planner::reference::Outputs;
 use planner::{Address, Generation, Observed};
 use serde_json::{Map, Value, json};
 
 use crate::kstatus::{self, Status};
+use crate::owned;
 
 /// Annotation: which keys of a Secret come from where in Vault, as JSON.
 pub(crate) const SECRETS: &str = "rebuild.dev/secrets";
@@ -54,6 +56,10 @@ pub(crate) fn observed(live: &Value) -> Option<Observed> {
         .and_then(|text| serde_json::from_str(text).ok())
         .unwrap_or_default();
     let mut spec = json!({"object": stripped(live)});
+    if let Some(mut applied) = owned::applied(live) {
+        applied["kind"] = live["kind"].clone();
+        spec[APPLIED] = stripped(&applied);
+    }
     if !secrets.is_empty() {
         spec["secrets"] = json!(secrets);
     }
@@ -62,6 +68,10 @@ pub(crate) fn observed(live: &Value) -> Option<Observed> {
     if !others.is_empty() {
         marks.insert(planner::observed::OTHER_MANAGERS.to_owned(), others);
     }
+    let status = kstatus::status(live);
+    if status == Status::Terminating {
+        marks.insert(ENDING.to_owned(), "being deleted".to_owned());
+    }
     Some(Observed {
         address,
         generation,
@@ -69,9 +79,27 @@ pub(crate) fn observed(live: &Value) -> Option<Observed> {
         spec,
         outputs: outputs(live),
         digest: mark(live, "annotations", labels::DIGEST).map(str::to_owned),
-        ready: kstatus::status(live) == Status::Current,
+        ready: status == Status::Current,
         marks,
     })
+}
+
+/// Marks what stands in a namespace that is being deleted: it goes with it.
+pub(crate) fn mark_ending(objects: &mut [Observed]) {
+    let namespaces: BTreeSet<String> = objects
+        .iter()
+        .filter(|object| object.address.kind() == "Namespace" && object.marks.contains_key(ENDING))
+        .map(|object| object.address.name().to_owned())
+        .collect();
+    for object in objects {
+        let namespace = text(&object.spec, "/object/metadata/namespace");
+        if namespaces.contains(namespace) {
+            object.marks.insert(
+                ENDING.to_owned(),
+                "its namespace is being deleted".to_owned(),
+            );
+        }
+    }
 }
 
 /// Who else writes fields of it, beside the cluster's own controllers (Kubernetes API, `ManagedFieldsEntry`).

@@ -1,5 +1,6 @@
 //! Every `kubernetes.*` kind.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use http_body_util::BodyExt as _;
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::Client;
 use kube::api::{
-    Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, Preconditions,
+    Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions,
     PropagationPolicy,
 };
 use kube::core::GroupVersionKind;
@@ -23,31 +24,28 @@ use kube::discovery::{ApiCapabilities, ApiResource, Discovery, Scope as Reach};
 use planner::identity::labels;
 use planner::kinds::kubernetes::Object;
 use planner::reference::Outputs;
-use planner::{Action, Address, Inventory, Observed, canonical};
+use planner::{Action, Address, Inventory, Observed, Step, applyset, canonical};
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 use tokio::sync::Mutex;
-use tokio::time::{Instant, sleep};
 
+use crate::conflict;
 use crate::connect::{self, ConnectError};
 use crate::error::{failure, missing};
 use crate::kstatus::{self, Status};
 use crate::normal::{self, mark, text};
+use crate::reading;
 
-/// Objects in one page of a list.
-const PAGE: u32 = 500;
-/// Between two looks at an object that is on its way.
-const PAUSE: Duration = Duration::from_millis(500);
 /// Longest wait for an object to become current, or to be gone.
 const DEADLINE: Duration = Duration::from_secs(600);
 
 /// One cluster, as one context of a kubeconfig reaches it.
 pub struct Kubernetes {
-    client: Client,
+    pub(crate) client: Client,
     server: String,
     context: String,
     secrets: Option<Arc<dyn SecretSource>>,
-    deadline: Duration,
+    pub(crate) deadline: Duration,
     /// Which kinds the server knows: asked once, and again when a kind is not among them.
     known: Mutex<Option<Arc<Discovery>>>,
 }
@@ -173,15 +171,15 @@ impl Kubernetes {
         self.client.clone()
     }
 
-    async fn discovery(&self, afresh: bool) -> Result<Arc<Discovery>, Error> {
+    pub(crate) async fn discovery(&self, afresh: bool) -> Result<Arc<Discovery>, Error> {
         let mut known = self.known.lock().await;
         if let Some(discovery) = known.as_ref().filter(|_| !afresh) {
             return Ok(discovery.clone());
         }
-        let discovery = Discovery::new(self.client.clone())
-            .run_aggregated()
-            .await
-            .map_err(|error| failure("ask which kinds the cluster knows", error))?;
+        let discovery = reading::patiently("ask which kinds the cluster knows", || {
+            Discovery::new(self.client.clone()).run_aggregated()
+        })
+        .await?;
         let discovery = Arc::new(discovery);
         *known = Some(discovery.clone());
         Ok(discovery)
@@ -216,46 +214,53 @@ impl Kubernetes {
         }
     }
 
-    /// Every object, through all pages. Items of a list carry neither kind nor version, so both are put back.
-    async fn list(
+    /// One server-side apply. What another manager holds is taken from it only where the plan showed that the field changes.
+    async fn apply(
         &self,
         what: &str,
         api: &Api<DynamicObject>,
-        kind: &str,
-        selector: Option<&str>,
-    ) -> Result<Vec<Value>, Error> {
-        let mut params = ListParams::default().limit(PAGE);
-        params.label_selector = selector.map(str::to_owned);
-        let mut found = Vec::new();
-        loop {
-            let page = match api.list(&params).await {
-                Ok(page) => page,
-                Err(error) if missing(&error) => return Ok(found),
-                Err(error) => return Err(failure(what, error)),
+        wanted: &Value,
+        step: &Step,
+        namespace: &str,
+    ) -> Result<Value, Error> {
+        let name = text(wanted, "/metadata/name");
+        let patch = Patch::Apply(wanted);
+        let params = PatchParams::apply(labels::FIELD_MANAGER);
+        let mut answer = api.patch(name, &params, &patch).await;
+        if let Err(kube::Error::Api(status)) = &answer {
+            let conflicts = conflict::of(status);
+            let shown: &[_] = match step.action {
+                Action::Update => &step.changes,
+                _ => &[],
             };
-            for item in page.items {
-                let mut item = json(what, &item)?;
-                if item.get("kind").is_none() {
-                    item["kind"] = json!(kind);
-                }
-                found.push(item);
+            let not_shown = conflict::not_shown(&conflicts, shown);
+            if !not_shown.is_empty() {
+                return Err(Error::new(
+                    ErrorKind::Conflict,
+                    what,
+                    format!(
+                        "fields that the plan does not change are held by another manager: {}",
+                        conflict::text(&not_shown)
+                    ),
+                ));
             }
-            params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
-            if params.continue_token.is_none() {
-                return Ok(found);
+            if !conflicts.is_empty() {
+                answer = api.patch(name, &params.force(), &patch).await;
             }
         }
-    }
-
-    async fn get(
-        &self,
-        what: &str,
-        api: &Api<DynamicObject>,
-        name: &str,
-    ) -> Result<Option<Value>, Error> {
-        match api.get_opt(name).await {
-            Ok(found) => found.map(|object| json(what, &object)).transpose(),
-            Err(error) => Err(failure(what, error)),
+        match answer {
+            Ok(applied) => reading::json(what, &applied),
+            Err(error) => {
+                let mut error = failure(what, error);
+                if error.kind == ErrorKind::NotYet && error.why.contains("namespaces") {
+                    error.why = format!("its namespace is not there yet: {}", error.why);
+                } else if error.kind == ErrorKind::NotYet
+                    && let Some(held_by) = self.namespace_held_by(namespace).await
+                {
+                    error.why = format!("{}; the namespace waits for: {held_by}", error.why);
+                }
+                Err(error)
+            }
         }
     }
 
@@ -293,93 +298,6 @@ impl Kubernetes {
         object["data"] = Value::Object(data);
         Ok(())
     }
-
-    /// Waits until the object is current.
-    async fn settle(
-        &self,
-        what: &str,
-        api: &Api<DynamicObject>,
-        name: &str,
-        applied: Value,
-    ) -> Result<Value, Error> {
-        let (until, mut live) = (Instant::now() + self.deadline, applied);
-        loop {
-            let waits_for = match kstatus::status(&live) {
-                Status::Current => return Ok(live),
-                // A rollout that ran into its own deadline goes on trying; ours says when it is enough.
-                Status::Failed(why) if text(&live, "/kind") == "Deployment" => why,
-                Status::Failed(why) => {
-                    return Err(Error::new(
-                        ErrorKind::Invalid,
-                        what,
-                        self.pods_reason(&live)
-                            .await
-                            .map_or(why.clone(), |pod| format!("{why}; {pod}")),
-                    ));
-                }
-                Status::Terminating => "it is being deleted".to_owned(),
-                Status::InProgress(why) => why,
-            };
-            if Instant::now() >= until {
-                let why = self
-                    .pods_reason(&live)
-                    .await
-                    .map_or(waits_for.clone(), |pod| format!("{waits_for}; {pod}"));
-                return Err(Error::new(
-                    ErrorKind::Deadline,
-                    what,
-                    format!("not ready after {} s: {why}", self.deadline.as_secs()),
-                ));
-            }
-            sleep(PAUSE).await;
-            live = self.get(what, api, name).await?.ok_or_else(|| {
-                Error::new(
-                    ErrorKind::Conflict,
-                    what,
-                    "it was deleted while it was awaited",
-                )
-            })?;
-        }
-    }
-
-    /// What keeps a workload's pods from being ready. A help for people: when it can't be found out, nothing is said.
-    async fn pods_reason(&self, workload: &Value) -> Option<String> {
-        let selector = workload
-            .pointer("/spec/selector/matchLabels")?
-            .as_object()?;
-        let selector: Vec<String> = selector
-            .iter()
-            .filter_map(|(name, value)| Some(format!("{name}={}", value.as_str()?)))
-            .collect();
-        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Pod"));
-        let api = Api::namespaced_with(
-            self.client.clone(),
-            text(workload, "/metadata/namespace"),
-            &resource,
-        );
-        let pods = self
-            .list("list pods", &api, "Pod", Some(&selector.join(",")))
-            .await
-            .ok()?;
-        let pod = pods
-            .iter()
-            .find(|pod| kstatus::status(pod) != Status::Current)?;
-        Some(format!(
-            "pod `{}`: {}",
-            text(pod, "/metadata/name"),
-            kstatus::reason(pod)
-        ))
-    }
-}
-
-fn json(what: &str, object: &DynamicObject) -> Result<Value, Error> {
-    serde_json::to_value(object).map_err(|error| {
-        Error::new(
-            ErrorKind::Server,
-            what,
-            format!("the object can't be read: {error}"),
-        )
-    })
 }
 
 #[async_trait]
@@ -397,16 +315,14 @@ impl Provider for Kubernetes {
     }
 
     async fn identity(&self) -> Result<Identity, Error> {
-        let version = self
-            .client
-            .apiserver_version()
-            .await
-            .map_err(|error| failure(&format!("ask {} for its version", self.server), error))?;
-        let what = "ask the cluster who we are";
-        let review = Api::<SelfSubjectReview>::all(self.client.clone())
-            .create(&PostParams::default(), &SelfSubjectReview::default())
-            .await;
-        let review = review.map_err(|error| failure(what, error))?;
+        let what = format!("ask {} for its version", self.server);
+        let version = reading::patiently(&what, || self.client.apiserver_version()).await?;
+        let reviews = Api::<SelfSubjectReview>::all(self.client.clone());
+        let (how, question) = (PostParams::default(), SelfSubjectReview::default());
+        let review = reading::patiently("ask the cluster who we are", || {
+            reviews.create(&how, &question)
+        })
+        .await?;
         let user = review
             .status
             .and_then(|status| status.user_info)
@@ -426,30 +342,31 @@ impl Provider for Kubernetes {
     async fn observe(&self, scope: &Scope) -> Result<Inventory, Error> {
         let discovery = self.discovery(true).await?;
         let selector = format!("{}={}", labels::ENVIRONMENT, scope.environment);
-        let mut kinds: Vec<&str> = scope
-            .kinds
-            .iter()
-            .map(String::as_str)
-            .chain(["Namespace"])
-            .collect();
-        kinds.sort_unstable();
-        kinds.dedup();
-        let mut inventory = Inventory::default();
-        for kind in kinds {
-            let (group, name) = kind.rsplit_once('/').unwrap_or(("", kind));
-            let Some((resource, _)) = discovery
-                .get(group)
-                .and_then(|group| group.recommended_kind(name))
-            else {
-                continue;
-            };
-            let api = Api::all_with(self.client.clone(), &resource);
-            let what = format!("list {kind} of environment {}", scope.environment);
-            for mut live in self.list(&what, &api, name, Some(&selector)).await? {
-                live["apiVersion"] = json!(resource.api_version);
-                inventory.objects.extend(normal::observed(&live));
+        // The inventories say of which kinds there is something, be it declared or not; so those are known after the ConfigMaps.
+        let (mut inventory, mut listed) = (Inventory::default(), BTreeSet::new());
+        let mut next: BTreeSet<String> = scope.kinds.iter().cloned().collect();
+        next.insert("Namespace".to_owned());
+        while !next.is_empty() {
+            for kind in &next {
+                let (group, name) = kind.rsplit_once('/').unwrap_or(("", kind));
+                let Some((resource, _)) = discovery
+                    .get(group)
+                    .and_then(|group| group.recommended_kind(name))
+                else {
+                    continue;
+                };
+                let api = Api::all_with(self.client.clone(), &resource);
+                let what = format!("list {kind} of environment {}", scope.environment);
+                for mut live in self.list(&what, &api, name, Some(&selector)).await? {
+                    live["apiVersion"] = json!(resource.api_version);
+                    inventory.objects.extend(normal::observed(&live));
+                }
             }
+            listed.append(&mut next);
+            let known = inventory.objects.iter().flat_map(applyset::kinds);
+            next = known.filter(|kind| !listed.contains(kind)).collect();
         }
+        normal::mark_ending(&mut inventory.objects);
         let mut sorted = Inventory::default();
         sorted.merge(inventory);
         Ok(sorted)
@@ -493,28 +410,18 @@ impl Provider for Kubernetes {
                     "it is there and does not carry the labels of this generation",
                 ));
             }
-            // With the identity named, an object that took its place meanwhile is refused by the server.
-            wanted["metadata"]["uid"] = json!(text(&live, "/metadata/uid"));
+            let uid = text(&live, "/metadata/uid").to_owned();
+            if kstatus::status(&live) == Status::Terminating {
+                self.gone(&what, &api, &name, &uid).await?;
+            } else {
+                // With the identity named, an object that took its place meanwhile is refused by the server.
+                wanted["metadata"]["uid"] = json!(uid);
+            }
         }
         self.fill(&what, &mut wanted, &spec).await?;
-        // An update takes back the fields whose difference the plan showed, whoever wrote them. Whatever else conflicts is refused.
-        let params = PatchParams {
-            force: step.action == Action::Update && !step.changes.is_empty(),
-            ..PatchParams::apply(labels::FIELD_MANAGER)
-        };
-        let applied = api
-            .patch(&name, &params, &Patch::Apply(&wanted))
-            .await
-            .map_err(|error| {
-                let mut error = failure(&what, error);
-                if error.kind == ErrorKind::NotYet && error.why.contains("namespaces") {
-                    error.why = format!("its namespace is not there yet: {}", error.why);
-                }
-                error
-            })?;
-        let live = self
-            .settle(&what, &api, &name, json(&what, &applied)?)
-            .await?;
+        let applied = self.apply(&what, &api, &wanted, step, namespace).await?;
+        let live = self.settle(&what, &api, &name, applied).await?;
+        self.served(&what, &live).await?;
         Ok(normal::outputs(&live))
     }
 
@@ -567,28 +474,6 @@ impl Provider for Kubernetes {
             Err(error) if !missing(&error) => return Err(failure(&what, error)),
             _ => {}
         }
-        let until = Instant::now() + self.deadline;
-        while let Some(live) = self
-            .get(&what, &api, name)
-            .await?
-            .filter(|live| text(live, "/metadata/uid") == object.id)
-        {
-            if Instant::now() >= until {
-                let finalizers = live
-                    .pointer("/metadata/finalizers")
-                    .cloned()
-                    .unwrap_or(Value::Null);
-                return Err(Error::new(
-                    ErrorKind::Deadline,
-                    what,
-                    format!(
-                        "not gone after {} s; finalizers: {finalizers}",
-                        self.deadline.as_secs()
-                    ),
-                ));
-            }
-            sleep(PAUSE).await;
-        }
-        Ok(())
+        self.gone(&what, &api, name, &object.id).await
     }
 }

@@ -1,0 +1,13 @@
+//! Against a real control plane whose nodes are kwok's.
+
+mod admission;
+mod conflicts;
+mod definitions;
+mod endings;
+mod faults;
+mod inventory;
+mod objects;
+mod proxy;
+mod replacements;
+mod rollouts;
+mod support;
