@@ -13,6 +13,19 @@ pub fn fixture(path: &str) -> PathBuf {
     root().join("tests/fixtures/natlangchain").join(path)
 }
 
+/// A copy of the project's own environments and templates, to be changed.
+pub fn copy_of_project(to: &Path) {
+    for folder in ["environments", "templates"] {
+        let copied = Command::new("cp")
+            .arg("-r")
+            .arg(root().join(folder))
+            .arg(to)
+            .status()
+            .expect("cp runs");
+        assert!(copied.success());
+    }
+}
+
 /// Runs `rebuild` in an empty home folder and returns exit code, stdout and stderr as one text.
 pub fn rebuild(arguments: &[&str]) -> String {
     let home = tempfile::tempdir().expect("a folder for the test");

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::command::fixture;
+use crate::command::{copy_of_project, fixture};
 use crate::failover;
 use crate::world::{Said, World, until};
 
@@ -39,15 +39,7 @@ fn a_bad_backup_is_named_and_a_good_one_beside_it() {
 fn smaller_chain(world: &World) -> std::path::PathBuf {
     let project = world.home().join("project");
     std::fs::create_dir(&project).expect("a folder");
-    for folder in ["environments", "templates"] {
-        let copied = std::process::Command::new("cp")
-            .arg("-r")
-            .arg(crate::command::root().join(folder))
-            .arg(&project)
-            .status()
-            .expect("cp runs");
-        assert!(copied.success());
-    }
+    copy_of_project(&project);
     let file = project.join("environments/sandbox/environment.yaml");
     let text = std::fs::read_to_string(&file).expect("the environment");
     let smaller = text.replace("prefix: natlangchain/", "prefix: natlangchain-small/");

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{PLAN, REBUILD};
-use crate::command::fixture;
+use crate::command::{copy_of_project, fixture};
 use crate::world::World;
 
 /// Somebody who can't be asked is told so before anything is started.
@@ -185,16 +185,7 @@ pub fn what_is_not_ours_is_never_touched(world: &World) {
 /// A project whose environment `production` is built on the sandbox's servers, but for one place that is out of order.
 fn project(world: &World, place: &str, out_of_order: &str) -> tempfile::TempDir {
     let project = tempfile::tempdir().expect("a folder");
-    let root = crate::command::root();
-    for folder in ["environments", "templates"] {
-        let copied = std::process::Command::new("cp")
-            .arg("-r")
-            .arg(root.join(folder))
-            .arg(project.path())
-            .status()
-            .expect("cp runs");
-        assert!(copied.success());
-    }
+    copy_of_project(project.path());
     let file = project
         .path()
         .join("environments/production/environment.yaml");
