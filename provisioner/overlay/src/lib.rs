@@ -3,6 +3,9 @@
 //! [`render`] gives what `kubectl kustomize` prints, byte for byte, for kustomize 5.8.1. It reads files only through
 //! a [`FileTree`], runs nothing and talks to nobody: remote resources, charts, and plugins that are programs or
 //! containers are refused by name. Work grows with the number of objects, not with its square.
+//!
+//! kustomize cannot read back some of what it writes on the way and then refuses the whole tree: a comment beside a
+//! key whose value ends up between brackets, text in block form that begins with a tab. Such trees are rendered here.
 
 mod budget;
 mod config;

@@ -79,6 +79,9 @@ impl Y {
     }
 }
 
+/// The comment that lines end with.
+pub(crate) const COMMENT: &str = "  # said";
+
 /// Writes one document.
 pub(crate) fn document(value: &Y, rng: &mut Rng, odd: bool) -> String {
     let mut writer = Writer {
@@ -125,7 +128,7 @@ impl Writer<'_> {
 
     fn end_line(&mut self) {
         if self.chance(2) {
-            self.out.push_str("  # said");
+            self.out.push_str(COMMENT);
         }
         if self.chance(1) {
             self.out.push(' ');

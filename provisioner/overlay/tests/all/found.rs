@@ -12,7 +12,16 @@ struct Case {
 
 #[test]
 fn what_was_found_stays_found() {
-    let problems: Vec<String> = CASES
+    check(CASES);
+}
+
+#[test]
+fn what_kubectl_cannot_read_back_is_rendered() {
+    check(REFUSED);
+}
+
+fn check(cases: &[Case]) {
+    let problems: Vec<String> = cases
         .iter()
         .filter_map(|case| {
             let tree: MemoryTree = case
@@ -635,6 +644,119 @@ data:
 kind: ConfigMap
 metadata:
   name: a--0
+"#,
+    },
+];
+
+/// Trees that kubectl refuses because it cannot read what it wrote itself.
+const REFUSED: &[Case] = &[
+    Case {
+        name: "a comment beside a key whose value is written between brackets",
+        files: &[
+            (
+                "kustomization.yaml",
+                r#"resources: [a.yaml]
+patches:
+- patch: |
+    apiVersion: v1
+    kind: Pod
+    metadata:
+      name: a
+    spec:
+      containers:
+      - name: new
+        resources:  # said
+          limits:
+            cpu: 1
+"#,
+            ),
+            (
+                "a.yaml",
+                r#"apiVersion: v1
+kind: Pod
+metadata:
+  name: a
+spec: {containers: [{name: main}]}
+"#,
+            ),
+        ],
+        // What kubectl prints without the comment.
+        output: r#"apiVersion: v1
+kind: Pod
+metadata:
+  name: a
+spec:
+  containers:
+  - name: new
+    resources:
+      limits:
+        cpu: 1
+  - name: main
+"#,
+    },
+    Case {
+        name: "a comment beside the key of a list that loses all elements",
+        files: &[
+            (
+                "kustomization.yaml",
+                r#"resources: [a.yaml]
+patches:
+- patch: |
+    apiVersion: v1
+    kind: Pod
+    metadata:
+      name: a
+    spec:
+      containers:
+      - name: new
+        ports:  # said
+        - containerPort: 80
+          $patch: delete
+"#,
+            ),
+            (
+                "a.yaml",
+                r#"apiVersion: v1
+kind: Pod
+metadata:
+  name: a
+spec:
+  containers:
+  - name: main
+"#,
+            ),
+        ],
+        // What kubectl prints without the comment.
+        output: r#"apiVersion: v1
+kind: Pod
+metadata:
+  name: a
+spec:
+  containers:
+  - name: new
+    ports: []
+  - name: main
+"#,
+    },
+    Case {
+        name: "a file that begins with a tab",
+        files: &[
+            (
+                "kustomization.yaml",
+                r#"configMapGenerator:
+- name: a
+  files: [f]
+  options: {disableNameSuffixHash: true}
+"#,
+            ),
+            ("f", "\tx\ny\n"),
+        ],
+        output: r#"apiVersion: v1
+data:
+  f: "\tx\ny\n"
+kind: ConfigMap
+metadata:
+  name: a
 "#,
     },
 ];
