@@ -6,6 +6,8 @@
 //!
 //! kustomize cannot read back some of what it writes on the way and then refuses the whole tree: a comment beside a
 //! key whose value ends up between brackets, text in block form that begins with a tab. Such trees are rendered here.
+//! Its JSON patches test the text of numbers and strings, so that `1.0` is not `1`; here they test values, as
+//! [RFC 6902](https://www.rfc-editor.org/rfc/rfc6902#section-4.6) says.
 
 mod budget;
 mod config;

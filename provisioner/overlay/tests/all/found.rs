@@ -16,7 +16,7 @@ fn what_was_found_stays_found() {
 }
 
 #[test]
-fn what_kubectl_cannot_read_back_is_rendered() {
+fn what_only_kubectl_refuses_is_rendered() {
     check(REFUSED);
 }
 
@@ -648,7 +648,7 @@ metadata:
     },
 ];
 
-/// Trees that kubectl refuses because it cannot read what it wrote itself.
+/// Trees that kubectl refuses: it cannot read what it wrote itself, or tests text where values are asked for.
 const REFUSED: &[Case] = &[
     Case {
         name: "a comment beside a key whose value is written between brackets",
@@ -754,6 +754,40 @@ spec:
         output: r#"apiVersion: v1
 data:
   f: "\tx\ny\n"
+kind: ConfigMap
+metadata:
+  name: a
+"#,
+    },
+    Case {
+        name: "a test of values that are written in another way",
+        files: &[
+            (
+                "kustomization.yaml",
+                r#"resources: [a.yaml]
+patches:
+- target: {kind: ConfigMap}
+  patch: |-
+    [{"op": "test", "path": "/data/k", "value": "a<b"},
+     {"op": "test", "path": "/data/n", "value": 1.0}]
+"#,
+            ),
+            (
+                "a.yaml",
+                r#"apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: a
+data:
+  k: a<b
+  n: 1
+"#,
+            ),
+        ],
+        output: r#"apiVersion: v1
+data:
+  k: a<b
+  "n": 1
 kind: ConfigMap
 metadata:
   name: a
