@@ -1,11 +1,12 @@
 //! The source bucket: backups of the first user's service, as its own backup manager wrote them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::civil::DateTime;
 use jiff::{Timestamp, tz::TimeZone};
 use reqwest::Method;
 use serde_json::json;
+use tokio::time::sleep;
 
 use crate::error::{Error, Result};
 use crate::s3::S3;
@@ -23,6 +24,11 @@ const OTHER_PREFIX: &str = "natlangchain-small/";
 
 /// A backup that is older than this gets a fresh copy beside it, within every usual recovery point objective.
 const FRESH: Duration = Duration::from_hours(12);
+
+/// How long a store that was just started may take to find its bytes.
+const READABLE_WITHIN: Duration = Duration::from_secs(60);
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Nobody, not even their owner, deletes or replaces a backup for this long.
 const RETENTION: &str = "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule>\
@@ -106,6 +112,7 @@ pub(crate) async fn ensure(s3: &S3, now: Timestamp) -> Result<()> {
     {
         upload(s3, &format!("{prefix}{name}"), content, metadata).await?;
     }
+    readable(s3).await?;
     let list = s3
         .get(&format!("/{SOURCE_BUCKET}?list-type=2&prefix={PREFIX}"))
         .await?
@@ -116,6 +123,20 @@ pub(crate) async fn ensure(s3: &S3, now: Timestamp) -> Result<()> {
         upload(s3, &format!("{PREFIX}{name}"), NEWEST.content, &metadata).await?;
     }
     Ok(())
+}
+
+/// Waits until what is stored can be read. After a start SeaweedFS answers for names before it has found the volumes with the bytes,
+/// and says meanwhile that it has an internal error.
+async fn readable(s3: &S3) -> Result<()> {
+    let deadline = Instant::now() + READABLE_WITHIN;
+    loop {
+        let path = format!("/{SOURCE_BUCKET}/{PREFIX}{}.meta.json", NEWEST.name);
+        let answer = s3.get(&path).await?;
+        if !answer.status.is_server_error() || Instant::now() >= deadline {
+            return answer.expect(&[]).map(drop);
+        }
+        sleep(PAUSE).await;
+    }
 }
 
 async fn bucket(s3: &S3) -> Result<()> {
