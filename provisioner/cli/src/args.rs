@@ -89,6 +89,8 @@ pub enum Command {
     Apply(ApplyCommand),
     /// Go on with the last unfinished run of an environment.
     Resume(ResumeCommand),
+    /// Cut a breached environment off, everywhere at once; needs no backup and no approval.
+    Contain(ContainCommand),
     /// What is there, which generation, what has drifted: by asking the clouds.
     Status(EnvironmentOnly),
     /// Every generation of an environment, by asking the clouds.
@@ -149,6 +151,23 @@ pub struct ResumeCommand {
     #[arg(long, value_name = "NAME")]
     pub env: String,
     /// Go on without asking.
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+/// `rebuild contain`.
+#[derive(Clone, Debug, Args)]
+pub struct ContainCommand {
+    /// The environment.
+    #[arg(long, value_name = "NAME")]
+    pub env: String,
+    /// Only show what is open; exit 2 when something is.
+    #[arg(long, conflicts_with = "yes")]
+    pub dry_run: bool,
+    /// Leave this generation open. Can be given more than once.
+    #[arg(long, value_name = "GENERATION")]
+    pub except: Vec<planner::Generation>,
+    /// Cut off without asking.
     #[arg(long, short)]
     pub yes: bool,
 }

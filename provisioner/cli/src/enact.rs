@@ -78,13 +78,15 @@ pub fn confirm(plan: &Plan, yes: bool, printer: &Printer) -> Result<(), Failure>
     if yes {
         return Ok(());
     }
-    let name = &plan.target.environment;
+    confirm_name(&plan.target.environment, "apply this plan", printer)
+}
+
+/// Asks for the environment's name before something is done to it.
+pub fn confirm_name(name: &str, what: &str, printer: &Printer) -> Result<(), Failure> {
     let answer = printer
-        .ask(&format!(
-            "Type the environment's name to apply this plan ({name}):"
-        ))
+        .ask(&format!("Type the environment's name to {what} ({name}):"))
         .map_err(|error| Failure::of("no answer could be read", &error))?;
-    if answer == *name {
+    if answer == name {
         Ok(())
     } else {
         Err(Failure::new("not confirmed; nothing was changed")

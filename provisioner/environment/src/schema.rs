@@ -43,6 +43,8 @@ form! {
         objectives: Objectives,
         /// What a plan may do.
         #[serde(default)] policy: Policy,
+        /// What is the environment's although it carries no marks of ours, and is cut off after a breach.
+        #[serde(default)] containment: Containment,
         /// Who is told and asked.
         #[serde(default)] contacts: Vec<Contact>,
         /// API budgets by provider, below the published limits.
@@ -357,6 +359,36 @@ form! {
         /// Severities of findings other than the defaults in `docs/policy.md`; that of `image.without-digest` is `image_digests`.
         #[schemars(extend("propertyNames" = serde_json::json!({ "enum": Code::ALL })))]
         severities: BTreeMap<Code, Severity>,
+    }
+}
+form! {
+    /// What `rebuild contain` cuts off beside what carries our marks.
+    #[derive(Default)]
+    #[serde(default)]
+    Containment {
+        /// VPCs by id.
+        vpcs: Vec<String>,
+        /// IAM users by name.
+        iam_users: Vec<String>,
+        /// IAM roles by name.
+        iam_roles: Vec<String>,
+        /// Kubernetes namespaces.
+        namespaces: Vec<String>,
+        /// Leases and tokens of Vault.
+        vault: VaultContainment,
+    }
+}
+form! {
+    /// Leases and tokens that `rebuild contain` revokes.
+    #[derive(Default)]
+    #[serde(default)]
+    VaultContainment {
+        /// Leases whose ids begin with one of these: `database/creds/natlangchain`.
+        leases: Vec<String>,
+        /// Tokens made by paths that begin with one of these: `auth/kubernetes/login`.
+        tokens: Vec<String>,
+        /// Tokens with one of these policies are left alone.
+        keep_policies: Vec<String>,
     }
 }
 form! {

@@ -2,6 +2,7 @@
 
 mod apply;
 mod backups;
+mod contain;
 mod doctor;
 mod plan;
 mod render;
@@ -37,6 +38,7 @@ pub fn run(cli: Cli, printer: &Printer) -> Result<Exit, Failure> {
         Command::Plan(command) => block_on(plan::plan(command, &global, printer))?,
         Command::Apply(command) => block_on(apply::apply(command, &global, printer))?,
         Command::Resume(command) => block_on(apply::resume(command, &global, printer))?,
+        Command::Contain(command) => block_on(contain::run(command, &global, printer))?,
         Command::Destroy(command) => block_on(apply::destroy(command, &global, printer))?,
         Command::Status(command) => block_on(status::status(command, &global, printer))?,
         Command::Generations(command) => block_on(status::generations(command, &global, printer))?,

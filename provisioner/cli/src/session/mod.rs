@@ -1,5 +1,6 @@
 //! One environment with everything that serves it: the composition root. Only this folder names concrete providers.
 
+pub mod barriers;
 mod blueprint;
 mod overlay;
 

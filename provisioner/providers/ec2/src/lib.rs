@@ -2,8 +2,10 @@
 //!
 //! - [`provider`]: finds by ownership tags, creates, settles, removes; the same for every kind.
 //! - `kinds`: one module per kind says how that kind is described, created, changed in place and deleted.
+//! - [`contain`]: cuts networks off.
 //! - `marks`: ownership tags and free tags.
 
+pub mod contain;
 mod kinds;
 mod marks;
 pub mod provider;

@@ -6,7 +6,7 @@ mod internet_gateway;
 mod key_pair;
 mod launch_template;
 mod nat_gateway;
-mod network_acl;
+pub(crate) mod network_acl;
 mod route_table;
 mod security_group;
 mod subnet;

@@ -329,18 +329,19 @@ impl Family for NetworkAcls {
     }
 
     async fn delete(&self, client: &Client, seen: &Seen) -> Result<(), Error> {
-        let Some(acl) = one(client, &seen.id).await? else {
-            return Ok(());
-        };
-        release(client, &acl, &associations(&acl)).await?;
-        or_missing(
-            format!("DeleteNetworkAcl {}", seen.id),
-            client
-                .delete_network_acl()
-                .network_acl_id(&seen.id)
-                .send()
-                .await,
-        )
-        .map(drop)
+        discard(client, &seen.id).await
     }
+}
+
+/// Deletes an ACL; its subnets go back to the VPC's default one.
+pub(crate) async fn discard(client: &Client, id: &str) -> Result<(), Error> {
+    let Some(acl) = one(client, id).await? else {
+        return Ok(());
+    };
+    release(client, &acl, &associations(&acl)).await?;
+    or_missing(
+        format!("DeleteNetworkAcl {id}"),
+        client.delete_network_acl().network_acl_id(id).send().await,
+    )
+    .map(drop)
 }

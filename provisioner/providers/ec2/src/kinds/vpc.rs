@@ -6,11 +6,13 @@ use async_trait::async_trait;
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, ResourceType, VpcAttributeName};
 use executor::provider::Error;
+use planner::identity::tags;
 use planner::kinds::ec2 as spec;
 use provider_aws::failure;
 use serde_json::json;
 
 use super::{Family, PAGE, created, fields, outputs};
+use crate::contain;
 use crate::marks;
 use crate::provider::{Seen, Wanted, or_missing};
 
@@ -130,6 +132,9 @@ impl Family for Vpcs {
     }
 
     async fn delete(&self, client: &Client, seen: &Seen) -> Result<(), Error> {
+        if let Some(environment) = seen.tags.get(tags::ENVIRONMENT) {
+            contain::clear(client, &seen.id, environment).await?;
+        }
         or_missing(
             format!("DeleteVpc {}", seen.id),
             client.delete_vpc().vpc_id(&seen.id).send().await,

@@ -1,5 +1,6 @@
 //! The IAM provider against moto.
 
+mod contain;
 mod support;
 
 use std::collections::BTreeMap;

@@ -46,9 +46,14 @@ impl Moto {
 
     /// A configuration with keys of no account.
     pub async fn config(&self) -> aws_config::SdkConfig {
+        self.config_as("test", "test").await
+    }
+
+    /// A configuration with these keys.
+    pub async fn config_as(&self, id: &str, secret: &str) -> aws_config::SdkConfig {
         let keys = Keys {
-            id: "test".to_owned(),
-            secret: "test".to_owned().into(),
+            id: id.to_owned(),
+            secret: secret.to_owned().into(),
             session: None,
         };
         let connection = Connection {
@@ -58,6 +63,17 @@ impl Moto {
             ..Connection::default()
         };
         connection.load().await
+    }
+
+    /// From now on every call needs a policy that allows it (moto, "IAM-like access control").
+    pub async fn enforce(&self) {
+        let answer = reqwest::Client::new()
+            .post(format!("{}/moto-api/reset-auth", self.url))
+            .body("0")
+            .send()
+            .await
+            .expect("moto answers");
+        assert!(answer.status().is_success(), "{answer:?}");
     }
 }
 

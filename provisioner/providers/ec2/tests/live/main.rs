@@ -2,6 +2,7 @@
 //!
 //! moto ignores client tokens and drops metadata options of launch templates, so what was sent is asserted on too.
 
+mod contain;
 mod support;
 mod wire;
 
@@ -15,7 +16,7 @@ use provider_ec2::Ec2;
 use serde_json::{Value, json};
 use support::{Moto, Recorder};
 
-fn scope(generation: &str) -> Scope {
+pub(crate) fn scope(generation: &str) -> Scope {
     Scope {
         environment: "live".to_owned(),
         generation: generation.parse().expect("a generation id"),
@@ -75,7 +76,7 @@ async fn ensure(
 }
 
 /// Creates twice: the second time must find what the first made.
-async fn create(provider: &Ec2, scope: &Scope, address: &str, spec: Value) -> Outputs {
+pub(crate) async fn create(provider: &Ec2, scope: &Scope, address: &str, spec: Value) -> Outputs {
     let first = ensure(provider, scope, Action::Create, address, spec.clone(), None).await;
     let second = ensure(provider, scope, Action::Create, address, spec.clone(), None).await;
     assert_eq!(
@@ -96,7 +97,9 @@ async fn object(provider: &Ec2, scope: &Scope, address: &str) -> Observed {
     let mut found: Vec<Observed> = inventory
         .objects
         .into_iter()
-        .filter(|object| object.address.to_string() == address)
+        .filter(|object| {
+            object.address.to_string() == address && object.generation == scope.generation
+        })
         .collect();
     assert_eq!(found.len(), 1, "{address} must be there once");
     found.remove(0)
@@ -135,7 +138,7 @@ fn compare(object: &Observed, spec: &Value) {
     assert!(object.ready, "{}", object.address);
 }
 
-fn id(outputs: &Outputs) -> String {
+pub(crate) fn id(outputs: &Outputs) -> String {
     outputs
         .get("id")
         .and_then(Value::as_str)

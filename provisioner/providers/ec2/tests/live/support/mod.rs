@@ -116,15 +116,19 @@ impl Moto {
         Client::new(&self.config().await)
     }
 
-    /// The provider, its calls recorded.
-    pub async fn provider(&self, recorder: &Recorder) -> Ec2 {
-        let config = self.config().await;
-        let client = Client::from_conf(
-            aws_sdk_ec2::config::Builder::from(&config)
+    /// A client whose calls are recorded.
+    pub async fn recorded(&self, recorder: &Recorder) -> Client {
+        Client::from_conf(
+            aws_sdk_ec2::config::Builder::from(&self.config().await)
                 .interceptor(recorder.clone())
                 .build(),
-        );
-        Ec2::with_client(&config, client).patience(std::time::Duration::from_secs(30))
+        )
+    }
+
+    /// The provider, its calls recorded.
+    pub async fn provider(&self, recorder: &Recorder) -> Ec2 {
+        let client = self.recorded(recorder).await;
+        Ec2::with_client(&self.config().await, client).patience(std::time::Duration::from_secs(30))
     }
 
     /// An image that exists there.

@@ -1,0 +1,178 @@
+//! `rebuild contain`: cuts an environment off, everywhere at once, without a backup, an approval or a working Vault.
+
+use std::fmt::Write;
+
+use containment::{Event, Limits, Log, Outcome, Record, State, Summary};
+use executor::lock::Owner;
+use serde_json::json;
+
+use crate::args::{ContainCommand, GlobalArgs};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::printer::{Format, Printer};
+use crate::session::barriers::{self, Barriers};
+use crate::session::blueprint;
+use crate::{carry, enact, paths};
+
+/// Runs the command.
+pub async fn run(
+    command: ContainCommand,
+    global: &GlobalArgs,
+    printer: &Printer,
+) -> Result<Exit, Failure> {
+    let root = paths::project(global.project.as_deref())?;
+    let blueprint = blueprint(&root, &command.env, printer).await?;
+    let now = jiff::Timestamp::now();
+    let barriers = barriers::open(&blueprint, &command.except, now).await?;
+    if command.dry_run {
+        return preview(&barriers, printer).await;
+    }
+    if !command.yes {
+        enact::must_be_able_to_ask(false, printer)?;
+        preview(&barriers, printer).await?;
+        enact::confirm_name(&command.env, "cut it off", printer)?;
+    }
+    let summary = close(&command.env, &barriers, now, printer).await?;
+    told(&summary, printer);
+    if summary.is_closed() {
+        return Ok(Exit::Done);
+    }
+    let mut failure = Failure::new(format!("{} is not wholly cut off", command.env));
+    for part in &summary.parts {
+        for why in &part.unread {
+            failure = failure.because(format!("{}: {why}", part.name));
+        }
+        for (item, outcome) in &part.items {
+            if let Outcome::Failed { why } = outcome {
+                failure = failure.because(format!("{}: {why}", item.what));
+            }
+        }
+    }
+    Err(failure
+        .hint("mend what is named, then run the same command again: what is closed stays closed"))
+}
+
+/// Closes everything; the undo of each item is in the log before it is closed.
+pub async fn close(
+    environment: &str,
+    barriers: &Barriers,
+    now: jiff::Timestamp,
+    printer: &Printer,
+) -> Result<Summary, Failure> {
+    let folder = paths::state()?.join("contain").join(environment);
+    let name = format!("{}.jsonl", now.strftime("%Y%m%dT%H%M%S%3fZ"));
+    let path = folder.join(name);
+    let unwritten = |error: &std::io::Error| {
+        Failure::of(
+            format!("`{}` can't be written, so nothing more is cut off", path.display()),
+            error,
+        )
+        .hint("make room in the state folder, or point XDG_STATE_HOME elsewhere; then run the same command again")
+    };
+    carry::private_folder(&folder)?;
+    let mut log = Log::create(&path).map_err(|error| unwritten(&error))?;
+    log.append(&[Record::Began {
+        at: now,
+        environment: environment.to_owned(),
+        by: Owner::current().to_string(),
+    }])
+    .map_err(|error| unwritten(&error))?;
+    let tell = |event: Event<'_>| match event {
+        Event::Surveyed { part, open } => printer.note(&format!("{part}: {open} open")),
+        Event::Unread { part, why } => printer.warn(&format!("{part}: {why}")),
+        Event::Ended { item, outcome, .. } => match outcome {
+            Outcome::Failed { why } => printer.warn(&format!("still open: {}: {why}", item.what)),
+            _ => printer.note(&format!("closed: {} ({})", item.what, item.action)),
+        },
+    };
+    let summary = containment::contain(
+        &barriers.all,
+        Limits::default(),
+        log,
+        &jiff::Timestamp::now,
+        &tell,
+    )
+    .await
+    .map_err(|error| unwritten(&error))?;
+    printer.note(&format!("how to take each back: {}", path.display()));
+    Ok(summary)
+}
+
+async fn preview(barriers: &Barriers, printer: &Printer) -> Result<Exit, Failure> {
+    let surveys = containment::survey(&barriers.all, Limits::default()).await;
+    let open = surveys
+        .iter()
+        .flat_map(|(_, survey)| &survey.items)
+        .filter(|item| item.state == State::Open)
+        .count();
+    let whole = surveys.iter().all(|(_, survey)| survey.unread.is_empty());
+    match printer.format {
+        Format::Json => {
+            let parts: Vec<_> = surveys
+                .iter()
+                .map(|(part, survey)| {
+                    let unread: Vec<String> =
+                        survey.unread.iter().map(ToString::to_string).collect();
+                    json!({ "name": part, "items": survey.items, "unread": unread })
+                })
+                .collect();
+            printer.json(&json!({ "event": "surveyed", "parts": parts }));
+        }
+        Format::Text => {
+            let mut out = String::new();
+            for (part, survey) in &surveys {
+                // Writing to a String can't fail.
+                let _ = writeln!(out, "{part}:");
+                let mut items: Vec<_> = survey.items.iter().collect();
+                items.sort_by(|a, b| (a.wave, &a.id).cmp(&(b.wave, &b.id)));
+                for item in items {
+                    let _ = match item.state {
+                        State::Open => writeln!(out, "  - {}: {}", item.what, item.action),
+                        State::Closed => writeln!(out, "    {}: closed already", item.what),
+                    };
+                }
+                for error in &survey.unread {
+                    let _ = writeln!(out, "  ! {error}");
+                }
+            }
+            let _ = write!(out, "{open} to close");
+            printer.data(&out);
+        }
+    }
+    Ok(match (open, whole) {
+        (_, false) => Exit::Error,
+        (0, true) => Exit::Done,
+        _ => Exit::Changes,
+    })
+}
+
+fn told(summary: &Summary, printer: &Printer) {
+    let closed = summary.count(|outcome| *outcome == Outcome::Closed);
+    let already = summary.count(|outcome| *outcome == Outcome::Already);
+    let failed = summary.count(|outcome| matches!(outcome, Outcome::Failed { .. }));
+    match printer.format {
+        Format::Json => {
+            let parts: Vec<_> = summary
+                .parts
+                .iter()
+                .map(|part| {
+                    let items: Vec<_> = part
+                        .items
+                        .iter()
+                        .map(|(item, outcome)| json!({ "item": item, "ended": outcome }))
+                        .collect();
+                    json!({ "name": part.name, "items": items, "unread": part.unread })
+                })
+                .collect();
+            printer.json(&json!({
+                "event": "contained", "closed": closed, "already": already, "failed": failed, "parts": parts,
+            }));
+        }
+        Format::Text => {
+            let unread: usize = summary.parts.iter().map(|part| part.unread.len()).sum();
+            printer.data(&format!(
+                "{closed} closed, {already} closed before, {failed} still open, {unread} not looked at"
+            ));
+        }
+    }
+}
