@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use ssh_key::public::KeyData;
-use ssh_key::{HashAlg, LineEnding, PublicKey, SshSig};
+use ssh_key::{LineEnding, SshSig};
 
+use crate::detached::{self, DetachedError};
 use crate::key::{self, Fingerprint, PrivateKey};
 use crate::statement::{FORMAT, NAMESPACE, Statement, StatementError};
 
@@ -84,10 +85,7 @@ pub enum SignError {
 pub fn sign(statement: Statement, key: &PrivateKey) -> Result<Approval, SignError> {
     statement.check()?;
     same_key(&statement, key.fingerprint())?;
-    let signature = key
-        .0
-        .sign(NAMESPACE, HashAlg::Sha512, &statement.bytes())
-        .and_then(|signature| signature.to_pem(LineEnding::LF))
+    let signature = detached::sign(key, NAMESPACE, &statement.bytes())
         .map_err(|error| SignError::Key(error.to_string()))?;
     Ok(Approval {
         signature,
@@ -182,25 +180,9 @@ pub(crate) fn check(
     key: &KeyData,
     statement: &Statement,
 ) -> Result<(), SignError> {
-    if signature.namespace() != NAMESPACE {
-        return Err(SignError::Namespace(
-            signature.namespace().chars().take(64).collect(),
-        ));
-    }
-    PublicKey::from(key.clone())
-        .verify(NAMESPACE, &statement.bytes(), signature)
-        .map_err(|_| SignError::Signature)?;
-    // A token's signature ends with one byte of flags, of which bit 0 is the user's presence, and a counter of four bytes
-    // (OpenSSH `PROTOCOL.u2f`, "SSH U2F Signatures").
-    let hardware = matches!(key, KeyData::SkEd25519(_) | KeyData::SkEcdsaSha2NistP256(_));
-    let bytes = signature.signature_bytes();
-    let touched = bytes
-        .len()
-        .checked_sub(5)
-        .and_then(|at| bytes.get(at))
-        .is_some_and(|flags| flags & 1 == 1);
-    if hardware && !touched {
-        return Err(SignError::NotTouched);
-    }
-    Ok(())
+    detached::check(signature, key, NAMESPACE, &statement.bytes()).map_err(|error| match error {
+        DetachedError::Namespace { found, .. } => SignError::Namespace(found),
+        DetachedError::NotTouched => SignError::NotTouched,
+        _ => SignError::Signature,
+    })
 }

@@ -250,6 +250,18 @@ impl PrivateKey {
         Fingerprint::of(self.0.public_key().key_data())
     }
 
+    /// The key as OpenSSH keeps it, unencrypted.
+    ///
+    /// # Errors
+    /// Never for a key that was read; the error of the encoding otherwise.
+    pub fn openssh(&self) -> Result<SecretString, KeyError> {
+        let text = self
+            .0
+            .to_openssh(ssh_key::LineEnding::LF)
+            .map_err(|_| KeyError::Malformed)?;
+        Ok(SecretString::from(text.as_str()))
+    }
+
     /// Its public key as an OpenSSH line, for a policy.
     #[must_use]
     pub fn public_line(&self) -> String {

@@ -8,12 +8,14 @@
 //! - [`Policy`]: who may approve, with which keys, how many are needed, for how long an approval holds.
 //! - [`sign`]: with a key that is in a file. [`PrivateKey`] reads it.
 //! - [`verify`]: holds approvals against a policy and the [`Subject`] that is about to be applied.
+//! - [`detached`]: the same signatures over any bytes, in any other namespace.
 //! - [`BreakGlass`]: the value that says that someone went without approvals. [`verify`] knows nothing of it.
 //!
 //! No clock, no files, no network: the time and the bytes are arguments.
 
 mod approval;
 mod break_glass;
+pub mod detached;
 mod key;
 mod policy;
 mod statement;
