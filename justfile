@@ -13,7 +13,7 @@ test:
 
 # What the pure crates promise, in seconds.
 test-fast:
-    cargo test --locked -p planner -p manifest -p overlay -p backup -p environment
+    cargo test --locked -p planner -p approval -p evidence -p manifest -p overlay -p backup -p environment
 
 fmt:
     cargo fmt --all
