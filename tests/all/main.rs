@@ -1,6 +1,7 @@
 //! Tests of the whole: the command line as people see it, and runs on real servers.
 
 mod command;
+mod contained;
 mod failover;
 mod help;
 mod known_good;

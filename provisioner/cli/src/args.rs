@@ -75,9 +75,23 @@ pub struct RebuildArgs {
     /// What the plan is made of.
     #[command(flatten)]
     pub plan: PlanArgs,
+    /// Who agreed to it.
+    #[command(flatten)]
+    pub consent: ConsentArgs,
     /// Apply without asking.
     #[arg(long, short)]
     pub yes: bool,
+}
+
+/// Who agreed, where the environment asks for approvals.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ConsentArgs {
+    /// A file that `rebuild approve` wrote. Can be given more than once.
+    #[arg(long, value_name = "FILE")]
+    pub approval: Vec<PathBuf>,
+    /// Go on without the approvals that the environment asks for, and say why (20 characters at least). The report shows it.
+    #[arg(long, value_name = "REASON")]
+    pub break_glass: Option<String>,
 }
 
 /// Commands.
@@ -85,6 +99,8 @@ pub struct RebuildArgs {
 pub enum Command {
     /// Show what a rebuild would do; change nothing.
     Plan(PlanCommand),
+    /// Sign a saved plan's hash, so that it may be applied.
+    Approve(ApproveCommand),
     /// Apply a saved plan, if it still fits what is there.
     Apply(ApplyCommand),
     /// Go on with the last unfinished run of an environment.
@@ -105,6 +121,9 @@ pub enum Command {
     /// Look at backups.
     #[command(subcommand)]
     Backups(BackupsCommand),
+    /// What a run left.
+    #[command(subcommand)]
+    Report(ReportCommand),
     /// Render without applying.
     #[command(subcommand)]
     Render(RenderCommand),
@@ -139,9 +158,69 @@ pub struct PlanCommand {
 pub struct ApplyCommand {
     /// The plan file.
     pub plan: PathBuf,
+    /// Who agreed to it.
+    #[command(flatten)]
+    pub consent: ConsentArgs,
     /// Apply without asking.
     #[arg(long, short)]
     pub yes: bool,
+}
+
+/// `rebuild approve`.
+#[derive(Clone, Debug, Args)]
+pub struct ApproveCommand {
+    /// The plan file.
+    pub plan: PathBuf,
+    /// Your name, as the environment's `approvals` has it.
+    #[arg(long = "as", value_name = "NAME")]
+    pub name: String,
+    /// Your private key: OpenSSH, or PKCS#8 PEM with Ed25519.
+    #[arg(long, value_name = "FILE", required_unless_present = "public_key")]
+    pub key: Option<PathBuf>,
+    /// File with the passphrase of the key.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub passphrase_file: Option<PathBuf>,
+    /// Instead of --key: your OpenSSH public key. Without --signature, the statement is printed that
+    /// `ssh-keygen -Y sign -n rebuild-approval` is to sign.
+    #[arg(long, value_name = "FILE", conflicts_with = "key")]
+    pub public_key: Option<PathBuf>,
+    /// The statement that was printed before.
+    #[arg(long, value_name = "FILE", requires = "signature")]
+    pub statement: Option<PathBuf>,
+    /// The signature over that statement.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "statement",
+        requires = "public_key"
+    )]
+    pub signature: Option<PathBuf>,
+    /// How long it shall hold; the environment may end it earlier.
+    #[arg(long, value_name = "DURATION", default_value = "24h")]
+    pub valid_for: jiff::SignedDuration,
+    /// What is to be read with it.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub comment: String,
+    /// Where to write the approval [default: PLAN.NAME.approval].
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// `rebuild report …`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ReportCommand {
+    /// Check a signed bundle offline: every file, the chain of entries, the signature.
+    Verify(ReportVerify),
+}
+
+/// `rebuild report verify`.
+#[derive(Clone, Debug, Args)]
+pub struct ReportVerify {
+    /// The bundle's folder.
+    pub bundle: PathBuf,
+    /// The public key that is trusted, in a file (one OpenSSH line).
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
 }
 
 /// `rebuild resume`.
@@ -189,6 +268,9 @@ pub struct DestroyCommand {
     /// The generation to remove.
     #[arg(long, value_name = "ID")]
     pub generation: String,
+    /// Write the plan here for `rebuild approve` and `rebuild apply`, and destroy nothing.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
     /// Destroy without asking.
     #[arg(long, short)]
     pub yes: bool,

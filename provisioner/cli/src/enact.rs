@@ -1,16 +1,19 @@
 //! From an agreed plan to its end: lock, look again, run, report.
 
-use std::path::PathBuf;
-
 use executor::scheduler::{End, Outcome};
 use executor::{Journal, Run, Runs, Scope};
 use planner::{Action, Inventory, Plan, Rotate};
 
+use approval::Authority;
+
+use crate::args::ConsentArgs;
 use crate::carry::{self, Held};
+use crate::consent;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::prepare::{self, Recorded, Wanted, Which};
 use crate::printer::{Format, Printer};
+use crate::seal::SealedReport;
 use crate::session::Session;
 use crate::sources::Pinned;
 use crate::{paths, report};
@@ -20,7 +23,7 @@ pub async fn offer(
     session: &mut Session,
     plan: &Plan,
     pinned: Option<Pinned>,
-    yes: bool,
+    (consent, yes): (&ConsentArgs, bool),
     printer: &Printer,
 ) -> Result<Exit, Failure> {
     show(plan, printer);
@@ -28,8 +31,10 @@ pub async fn offer(
     if !plan.has_changes() {
         return Ok(Exit::Done);
     }
+    let document = &session.blueprint.environment.document;
+    let authority = consent::given(document, plan, consent, jiff::Timestamp::now(), printer)?;
     confirm(plan, yes, printer)?;
-    apply(session, plan, pinned, printer).await
+    apply(session, plan, pinned, authority.as_ref(), printer).await
 }
 
 /// The plan as a result: text, or one line of JSON.
@@ -99,11 +104,12 @@ pub async fn apply(
     session: &mut Session,
     plan: &Plan,
     pinned: Option<Pinned>,
+    authority: Option<&Authority>,
     printer: &Printer,
 ) -> Result<Exit, Failure> {
     let name = plan.target.environment.clone();
     let held = Held::take(&name, Some(session.lock())).await?;
-    let applied = locked(session, plan, pinned, &held, printer).await;
+    let applied = locked(session, plan, (pinned, authority), &held, printer).await;
     let released = held.release(&name).await;
     let exit = applied?;
     released?;
@@ -113,7 +119,7 @@ pub async fn apply(
 async fn locked(
     session: &mut Session,
     plan: &Plan,
-    pinned: Option<Pinned>,
+    (pinned, authority): (Option<Pinned>, Option<&Authority>),
     held: &Held,
     printer: &Printer,
 ) -> Result<Exit, Failure> {
@@ -124,6 +130,9 @@ async fn locked(
         Failure::of("the run can't be recorded, so nothing was changed", &error)
             .hint("make room in the state folder, or point XDG_STATE_HOME elsewhere")
     })?;
+    if let Some(authority) = authority {
+        report::keep_authority(&run, authority)?;
+    }
     carried(
         session,
         plan,
@@ -283,7 +292,7 @@ async fn carried(
     )
     .await?;
     let written = report::write(session, plan, run, journal.records(), &outcome);
-    told(plan, &outcome, written, printer)?;
+    told(plan, &outcome, run, written, printer)?;
     carry::verdict(&outcome, &plan.target.environment)
 }
 
@@ -291,17 +300,21 @@ async fn carried(
 fn told(
     plan: &Plan,
     outcome: &Outcome,
-    written: Result<PathBuf, Failure>,
+    run: &Run,
+    sealed: Result<SealedReport, Failure>,
     printer: &Printer,
 ) -> Result<(), Failure> {
     let word = report::word(outcome);
-    let folder = match &written {
-        Ok(folder) => folder.display().to_string(),
-        Err(_) => "not written".to_owned(),
+    let folder = match &sealed {
+        Ok(_) => run.folder.display().to_string(),
+        Err(_) => "not sealed".to_owned(),
     };
     match printer.format {
         Format::Json => printer.json(&serde_json::json!({
-            "event": "reported", "outcome": word, "generation": plan.target.generation, "report": written.as_ref().ok(),
+            "event": "reported", "outcome": word, "generation": plan.target.generation,
+            "report": sealed.as_ref().ok().map(|_| &run.folder),
+            "bundle": sealed.as_ref().ok().map(|sealed| &sealed.bundle),
+            "public_key": sealed.as_ref().ok().map(|sealed| &sealed.public_key),
         })),
         Format::Text if outcome.end == End::Complete => printer.data(&format!(
             "{} {}: {word}\nreport: {folder}",
@@ -309,5 +322,11 @@ fn told(
         )),
         Format::Text => printer.note(&format!("report: {folder}")),
     }
-    written.map(|_| ())
+    sealed.map(|sealed| {
+        printer.note(&format!(
+            "sealed: rebuild report verify {} --key {}",
+            sealed.bundle.display(),
+            sealed.public_key.display()
+        ));
+    })
 }

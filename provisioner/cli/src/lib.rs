@@ -5,6 +5,7 @@
 mod args;
 mod carry;
 mod commands;
+mod consent;
 mod enact;
 mod exit;
 mod failure;
@@ -16,6 +17,7 @@ mod prepare;
 mod printer;
 mod progress;
 mod report;
+mod seal;
 mod session;
 mod sources;
 

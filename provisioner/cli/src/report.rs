@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use approval::Authority;
 use executor::scheduler::{End, Outcome};
 use executor::{Entry, Record, Run};
 use planner::duration::spoken;
@@ -15,10 +16,13 @@ use tera::{Context, Tera};
 
 use crate::failure::Failure;
 use crate::paths;
+use crate::seal::{self, SealedReport};
 use crate::session::Session;
 
 /// Bytes a template may have.
 const LARGEST: usize = 1 << 20;
+/// File in the run's folder that says on whose word it was begun.
+const AUTHORITY: &str = "authority.json";
 const CHECKLIST: &str = "templates/reports/checklist.yaml";
 /// File in the run's folder, and its template.
 const PAGES: [(&str, &str); 4] = [
@@ -72,19 +76,21 @@ struct Objective {
     met: bool,
 }
 
-/// Writes all forms into the run's folder, and returns the folder.
+/// Writes all forms into the run's folder, and seals them.
 pub fn write(
     session: &Session,
     plan: &Plan,
     run: &Run,
     records: &[Record],
     outcome: &Outcome,
-) -> Result<PathBuf, Failure> {
+) -> Result<SealedReport, Failure> {
     let root = &session.blueprint.root;
     let items = checklist(root)?;
     let objectives = session.blueprint.environment.document.planner_policy();
+    let authority = authority(run)?;
     let context = json!({
         "plan": plan,
+        "authority": authority,
         "outcome": word(outcome),
         "timeline": timeline(plan, records),
         "rpo": rpo(plan, objectives.rpo_seconds),
@@ -102,7 +108,29 @@ pub fn write(
     let text = serde_json::to_string_pretty(&context)
         .map_err(|error| Failure::of("the report has no JSON form", &error))?;
     store(&run.folder.join("report.json"), &format!("{text}\n"))?;
-    Ok(run.folder.clone())
+    let mut files = vec!["plan.json", "journal.jsonl", "report.json"];
+    files.extend(PAGES.map(|(name, _)| name));
+    if !authority.is_null() {
+        files.push(AUTHORITY);
+    }
+    seal::seal(plan, run, &files)
+}
+
+/// Keeps on whose word the run was begun, for its report.
+pub fn keep_authority(run: &Run, authority: &Authority) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(authority)
+        .map_err(|error| Failure::of("the approvals have no JSON form", &error))?;
+    store(&run.folder.join(AUTHORITY), &format!("{text}\n"))
+}
+
+/// On whose word the run was begun; null where the environment asks for nobody's.
+fn authority(run: &Run) -> Result<Value, Failure> {
+    let path = run.folder.join(AUTHORITY);
+    if !path.exists() {
+        return Ok(Value::Null);
+    }
+    serde_json::from_slice(&paths::read_bounded(&path, LARGEST)?)
+        .map_err(|error| Failure::of(format!("`{}` is no JSON", path.display()), &error))
 }
 
 fn read(root: &Path, path: &str) -> Result<String, Failure> {

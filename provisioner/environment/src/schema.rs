@@ -43,6 +43,8 @@ form! {
         objectives: Objectives,
         /// What a plan may do.
         #[serde(default)] policy: Policy,
+        /// Who must agree before something is applied.
+        #[serde(default)] approvals: Approvals,
         /// What is the environment's although it carries no marks of ours, and is cut off after a breach.
         #[serde(default)] containment: Containment,
         /// Who is told and asked.
@@ -359,6 +361,71 @@ form! {
         /// Severities of findings other than the defaults in `docs/policy.md`; that of `image.without-digest` is `image_digests`.
         #[schemars(extend("propertyNames" = serde_json::json!({ "enum": Code::ALL })))]
         severities: BTreeMap<Code, Severity>,
+    }
+}
+form! {
+    /// Who must agree before something is applied: so many of these people sign the plan's hash with `rebuild approve`.
+    #[derive(Default)]
+    #[serde(default)]
+    Approvals {
+        /// Keys with the names of those who hold them; a person with two keys stands there twice, and counts once.
+        approvers: Vec<approval::Approver>,
+        /// Fingerprints of keys that count no more.
+        revoked: Vec<approval::Fingerprint>,
+        /// How long an approval holds at most.
+        valid_for: Validity,
+        /// How many people are needed, for what; nobody where it is not said.
+        needed: BTreeMap<Scenario, u8>,
+    }
+}
+
+/// What a plan is made for.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scenario {
+    /// Building or mending a generation.
+    FullLoss,
+    /// Removing a generation.
+    Destroy,
+}
+
+impl Scenario {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::FullLoss => "full-loss",
+            Self::Destroy => "destroy",
+        }
+    }
+}
+
+/// How long an approval holds, a day if it is not said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Validity(pub Span);
+
+impl Default for Validity {
+    fn default() -> Self {
+        Self(Span(86_400))
+    }
+}
+
+impl Approvals {
+    /// Who must approve a plan made for this; `None` when nobody must.
+    pub fn policy(&self, scenario: Scenario) -> Option<approval::Policy> {
+        let needed = self
+            .needed
+            .get(&scenario)
+            .copied()
+            .filter(|needed| *needed > 0)?;
+        Some(approval::Policy {
+            approvers: self.approvers.clone(),
+            revoked: self.revoked.clone(),
+            needed,
+            valid_for: jiff::SignedDuration::from_secs(i64::from(self.valid_for.0.seconds())),
+        })
     }
 }
 form! {

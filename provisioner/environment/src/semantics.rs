@@ -57,10 +57,25 @@ pub(crate) fn check(document: &Document, folder: &str, tree: &Node) -> Vec<(Plac
     checker.secrets();
     checker.checks();
     checker.policy();
+    checker.approvals();
     checker.faults
 }
 
 impl Checker<'_> {
+    fn approvals(&mut self) {
+        let approvals = &self.document.approvals;
+        for scenario in approvals.needed.keys() {
+            if let Some(Err(error)) = approvals.policy(*scenario).map(|policy| policy.check()) {
+                self.unfit(
+                    &["approvals", "needed", scenario.name()],
+                    error.to_string(),
+                    "correct `approvals`: who can't approve would be missed when it counts",
+                );
+                return;
+            }
+        }
+    }
+
     fn fault(&mut self, path: &[&str], fault: Fault) {
         self.faults
             .push((self.tree.locate(path.iter().copied()).0, fault));

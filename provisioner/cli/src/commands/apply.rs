@@ -2,7 +2,9 @@
 
 use executor::Runs;
 
-use crate::args::{ApplyCommand, DestroyCommand, GlobalArgs, ResumeCommand};
+use super::plan::private_file;
+use crate::args::{ApplyCommand, ConsentArgs, DestroyCommand, GlobalArgs, ResumeCommand};
+use crate::consent;
 use crate::enact;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -19,17 +21,17 @@ pub async fn apply(
 ) -> Result<Exit, Failure> {
     let root = paths::project(global.project.as_deref())?;
     enact::must_be_able_to_ask(command.yes, printer)?;
-    let bytes = paths::read_bounded(&command.plan, planner::file::LARGEST)?;
-    let plan = planner::verify(&bytes).map_err(|error| {
-        Failure::of(
-            format!("`{}` is not applied", command.plan.display()),
-            &error,
-        )
-        .hint("make a new plan with `rebuild plan --out`; nothing was changed")
-    })?;
+    let plan = consent::saved(&command.plan)?;
     let name = plan.target.environment.clone();
     let mut session = Session::open(&root, &name, printer).await?;
-    enact::offer(&mut session, &plan, None, command.yes, printer).await
+    enact::offer(
+        &mut session,
+        &plan,
+        None,
+        (&command.consent, command.yes),
+        printer,
+    )
+    .await
 }
 
 /// `rebuild resume`.
@@ -74,10 +76,28 @@ pub async fn destroy(
     printer: &Printer,
 ) -> Result<Exit, Failure> {
     let root = paths::project(global.project.as_deref())?;
-    enact::must_be_able_to_ask(command.yes, printer)?;
+    if command.out.is_none() {
+        enact::must_be_able_to_ask(command.yes, printer)?;
+    }
     let mut session = Session::open(&root, &command.env, printer).await?;
     let which = Which::Asked(command.generation.clone());
     let (_, seen) = enact::destruction(&mut session, &which).await?;
     let plan = session.blueprint.destroy(&seen)?;
-    enact::offer(&mut session, &plan, None, command.yes, printer).await
+    if let Some(file) = &command.out {
+        let text = planner::file::text(&plan)
+            .map_err(|error| Failure::of("the plan has no JSON form", &error))?;
+        private_file(file, &text)?;
+        enact::show(&plan, printer);
+        printer.note(&format!(
+            "nothing was destroyed; apply it with `rebuild apply {}`",
+            file.display()
+        ));
+        return Ok(if plan.has_changes() {
+            Exit::Changes
+        } else {
+            Exit::Done
+        });
+    }
+    let nobody = ConsentArgs::default();
+    enact::offer(&mut session, &plan, None, (&nobody, command.yes), printer).await
 }

@@ -1,11 +1,13 @@
 //! One file a command.
 
 mod apply;
+mod approve;
 mod backups;
 mod contain;
 mod doctor;
 mod plan;
 mod render;
+mod report;
 pub mod sandbox;
 mod shell;
 mod status;
@@ -36,6 +38,8 @@ pub fn run(cli: Cli, printer: &Printer) -> Result<Exit, Failure> {
         }
         Command::Sandbox(command) => block_on(sandbox::run(command, printer))?,
         Command::Plan(command) => block_on(plan::plan(command, &global, printer))?,
+        Command::Approve(command) => approve::run(command, printer),
+        Command::Report(command) => report::run(command, printer),
         Command::Apply(command) => block_on(apply::apply(command, &global, printer))?,
         Command::Resume(command) => block_on(apply::resume(command, &global, printer))?,
         Command::Contain(command) => block_on(contain::run(command, &global, printer))?,

@@ -78,7 +78,7 @@ pub async fn rebuild(
         &mut session,
         &prepared.plan,
         prepared.pinned,
-        command.yes,
+        (&command.consent, command.yes),
         printer,
     )
     .await
@@ -120,7 +120,7 @@ fn rotate(names: &[String]) -> Rotate {
 }
 
 /// Writes a file that only its owner reads, whole or not at all.
-fn private_file(path: &Path, text: &str) -> Result<(), Failure> {
+pub fn private_file(path: &Path, text: &str) -> Result<(), Failure> {
     let failed = |error: &dyn std::error::Error| {
         Failure::of(format!("`{}` can't be written", path.display()), error)
             .hint("nothing was changed; choose another place")
