@@ -11,6 +11,7 @@
 //! - [`render`](mod@render): from templates to resources, every fault with its place.
 //! - [`planning`]: the plan itself, and the one that takes a generation down. [`checks`]: remarks on it. [`file`](mod@file): the plan on disk.
 //! - [`preview`]: the plan as people read it. [`schema`]: its JSON Schema.
+//! - [`taint`]: that nothing new points at the old environment.
 //! - [`identity`]: names, client tokens and digests that make every effect idempotent.
 
 pub mod address;
@@ -40,6 +41,7 @@ pub mod render;
 pub mod resource;
 pub mod schema;
 mod secrets;
+pub mod taint;
 mod teardown;
 mod template;
 mod yaml;
