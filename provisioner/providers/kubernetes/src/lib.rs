@@ -2,6 +2,7 @@
 
 mod conflict;
 mod connect;
+mod contain;
 mod error;
 pub mod job;
 pub mod kstatus;
@@ -12,4 +13,5 @@ mod reading;
 mod waiting;
 
 pub use connect::ConnectError;
+pub use contain::{KubernetesBarrier, Reach};
 pub use provider::Kubernetes;

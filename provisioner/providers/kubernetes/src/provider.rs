@@ -43,7 +43,7 @@ const DEADLINE: Duration = Duration::from_secs(600);
 pub struct Kubernetes {
     pub(crate) client: Client,
     server: String,
-    context: String,
+    pub(crate) context: String,
     secrets: Option<Arc<dyn SecretSource>>,
     pub(crate) deadline: Duration,
     /// Which kinds the server knows: asked once, and again when a kind is not among them.

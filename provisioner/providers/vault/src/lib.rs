@@ -4,6 +4,7 @@
 //! (owner, digest of its declaration, public key) stands in the path's `custom_metadata`, which needs no right to read values.
 
 mod client;
+pub mod contain;
 mod generate;
 mod metadata;
 mod provider;

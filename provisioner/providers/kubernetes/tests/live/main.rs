@@ -2,6 +2,7 @@
 
 mod admission;
 mod conflicts;
+mod contain;
 mod definitions;
 mod endings;
 mod faults;

@@ -1,5 +1,7 @@
 //! Against a real OpenBao.
 
+mod contain;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -13,9 +15,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 /// A development server with a folder of its own, killed when dropped.
-struct Server {
+pub(crate) struct Server {
     child: Child,
-    address: String,
+    pub(crate) address: String,
     _dir: tempfile::TempDir,
 }
 
@@ -26,7 +28,7 @@ impl Drop for Server {
     }
 }
 
-async fn server() -> Server {
+pub(crate) async fn server() -> Server {
     let tools = sandbox::Folders::from_environment().unwrap().tools;
     let installed = sandbox::Installer::new(tools)
         .install(&[sandbox::Tool::OpenBao], &sandbox::Silent)
