@@ -209,12 +209,12 @@ fn convert(node: &Node, source: Source, top: bool, flow: bool) -> Result<Value, 
         Data::Scalar(text) if source == Source::Written => match node.style {
             Style::Folded if !flow => Ok(Value::String(fold::refold(text))),
             // Between brackets what is empty or has a colon is written in quotes.
-            Style::Plain if flow && !node.tagged && (text.is_empty() || text.contains(':')) => {
-                Ok(Value::String(text.clone()))
+            Style::Plain if flow && (text.is_empty() || text.contains(':')) => {
+                scalar(node, dialect, true)
             }
-            _ => scalar(node, dialect),
+            _ => scalar(node, dialect, false),
         },
-        Data::Scalar(_) => scalar(node, dialect),
+        Data::Scalar(_) => scalar(node, dialect, false),
         Data::Seq(items) => Ok(Value::List(
             items
                 .iter()
@@ -271,7 +271,7 @@ fn key_text(key: &Node, dialect: Dialect, top: bool) -> Result<String, NoValue> 
             crate::yaml::print::flow(key)
         )));
     }
-    let value = scalar(key, dialect)?;
+    let value = scalar(key, dialect, false)?;
     match (value, dialect) {
         (Value::String(text), _) => Ok(text),
         (_, Dialect::Current) if top => Ok(key.text().to_owned()),
@@ -290,7 +290,8 @@ fn key_text(key: &Node, dialect: Dialect, top: bool) -> Result<String, NoValue> 
     }
 }
 
-fn scalar(node: &Node, dialect: Dialect) -> Result<Value, NoValue> {
+/// The value of a scalar, which stands in quotes if its style says so or `quoted` does.
+fn scalar(node: &Node, dialect: Dialect, quoted: bool) -> Result<Value, NoValue> {
     let text = node.text();
     let string = || Ok(Value::String(text.to_owned()));
     // The tag is written out when it was, or when the text alone would not give it.
@@ -304,7 +305,7 @@ fn scalar(node: &Node, dialect: Dialect) -> Result<Value, NoValue> {
         }
     };
     let Some(tag) = explicit else {
-        if node.style.is_quoted() || (node.style == Style::Plain && text.contains('\n')) {
+        if quoted || node.style.is_quoted() || (node.style == Style::Plain && text.contains('\n')) {
             return string();
         }
         return typed(plain(text, dialect, true), text, dialect, true);

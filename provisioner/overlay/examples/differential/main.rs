@@ -6,6 +6,7 @@
 //!
 //! A tree that kubectl refuses for nothing but a comment is counted by itself: the comment of a key whose value it
 //! writes between brackets breaks what it writes, which it then cannot read back. Rendering here has no such limit.
+//! So is a tree that is refused here for the hash of an object that is neither a ConfigMap nor a Secret.
 
 mod generate;
 mod objects;
@@ -15,7 +16,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
-use overlay::{MemoryTree, Options, render};
+use overlay::{ErrorKind, MemoryTree, Options, render};
 
 /// A tree of files by path.
 type Files = BTreeMap<String, String>;
@@ -27,8 +28,10 @@ const TOP: &str = "app";
 enum Outcome {
     Text(String),
     Error(String),
+    /// Not rendered here, by decision.
+    Refused,
 }
-use Outcome::{Error, Text};
+use Outcome::{Error, Refused, Text};
 
 /// How the two results differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +45,7 @@ fn compare(ours: &Outcome, theirs: &Outcome) -> Option<Difference> {
     match (ours, theirs) {
         (Text(a), Text(b)) if a != b => Some(Difference::Output),
         (Text(_), Text(_)) | (Error(_), Error(_)) => None,
+        (Refused, _) | (_, Refused) => None,
         (Error(_), Text(_)) => Some(Difference::OnlyWeFail),
         (Text(_), Error(_)) => Some(Difference::OnlyTheyFail),
     }
@@ -57,6 +61,7 @@ fn ours(files: &Files, root: &Path) -> Outcome {
         std::panic::catch_unwind(|| render(&tree, &top, &Options::default()).map(|r| r.to_yaml()));
     match rendered {
         Ok(Ok(text)) => Text(text),
+        Ok(Err(error)) if error.kind() == ErrorKind::Refused => Refused,
         Ok(Err(error)) => Error(error.to_string()),
         Err(_) => Error("panicked".to_owned()),
     }
@@ -168,6 +173,7 @@ fn show(seed: u64, files: &Files, ours: &Outcome, theirs: &Outcome) {
         }
         (Error(told), _) => println!("--- error here\n{told}"),
         (_, Error(told)) => println!("--- error there\n{told}"),
+        (Refused, _) | (_, Refused) => println!("--- refused here"),
     }
 }
 
@@ -185,7 +191,7 @@ fn main() -> ExitCode {
     let first: u64 = seed.parse().unwrap_or_default();
     let reducing = count == "reduce";
     let count: u64 = count.parse().unwrap_or(1);
-    let (mut differing, mut failing, mut commented) = (Vec::new(), 0, 0);
+    let (mut differing, mut failing, mut commented, mut refused) = (Vec::new(), 0, 0, 0);
     for seed in first..first + count {
         let root: PathBuf = std::env::temp_dir().join(format!("differential-{seed}"));
         let mut files = generate::tree(seed, |files| matches!(ours(files, &root), Error(_)));
@@ -207,6 +213,7 @@ fn main() -> ExitCode {
         };
         let ours = ours(&files, &root);
         failing += u64::from(matches!(theirs, Error(_)));
+        refused += u64::from(ours == Refused);
         if std::env::var_os("DIFFERENTIAL_ERRORS").is_some()
             && let Error(told) = &theirs
         {
@@ -234,7 +241,7 @@ fn main() -> ExitCode {
         }
     }
     println!(
-        "{count} trees, {failing} of them refused by kubectl ({commented} for a comment only), {} differing: {differing:?}",
+        "{count} trees, {failing} of them refused by kubectl ({commented} for a comment only), {refused} refused here, {} differing: {differing:?}",
         differing.len()
     );
     if differing.is_empty() {

@@ -2,7 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::json;
 use crate::resmap::ResMap;
 use crate::resource::Resource;
@@ -67,10 +67,15 @@ fn of(resource: &Resource) -> Result<String> {
             ));
             content
         }
-        _ => vec![(
-            "object".to_owned(),
-            crate::value::of_resource(&resource.node)?,
-        )],
+        // Of any other object kustomize hashes its parser's own nodes: lines, columns, comments and quotes, so the
+        // name would change with what means nothing, and none of it is kept here.
+        kind => {
+            return Err(Error::refused(format!(
+                "{kind} \"{}\" asks for a hash in its name: only a ConfigMap and a Secret have one of their content, \
+                 that of any other object depends on the lines, columns and comments it was written with",
+                resource.name()
+            )));
+        }
     };
     Ok(encode(&json::compact(&Value::Map(content))))
 }

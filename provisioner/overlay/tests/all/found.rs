@@ -42,6 +42,55 @@ fn check(cases: &[Case]) {
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
+#[test]
+fn what_cannot_be_rendered_is_an_error() {
+    check(ERRORS);
+}
+
+const ERRORS: &[Case] = &[
+    Case {
+        name: "text with a colon in the place of a number between brackets",
+        files: &[
+            (
+                "kustomization.yaml",
+                r#"resources: [a.yaml]
+replacements:
+- source: {kind: ConfigMap, name: a, fieldPath: metadata.annotations.i}
+  targets:
+  - select: {kind: ConfigMap, name: a}
+    fieldPaths: [data.n]
+"#,
+            ),
+            (
+                "a.yaml",
+                r#"apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: a
+  annotations: {i: "nginx:1.25"}
+data: {n: !!int 1}
+"#,
+            ),
+        ],
+        output: "error: ConfigMap.v1.[noGrp]/a.[noNs]: yaml: cannot decode !!str `nginx:1.25` as a !!int",
+    },
+    Case {
+        name: "a hash in the name of a patched kind",
+        files: &[(
+            "kustomization.yaml",
+            r#"secretGenerator:
+- name: a
+  literals: [k=v]
+patches:
+- target: {kind: Secret}
+  patch: '[{"op": "replace", "path": "/kind", "value": "Widget"}]'
+  options: {allowKindChange: true}
+"#,
+        )],
+        output: "error: Widget \"a\" asks for a hash in its name: only a ConfigMap and a Secret have one of their content, that of any other object depends on the lines, columns and comments it was written with",
+    },
+];
+
 const CASES: &[Case] = &[
     Case {
         name: "a merge key as a value",
