@@ -57,7 +57,7 @@ fn two_people_agree_and_what_was_planted_is_cut_off() {
     let mut environment = fs::read_to_string(&file).expect("the environment");
     environment.push_str(&format!(
         "approvals:\n  needed: {{full-loss: 2, destroy: 1}}\n  approvers:\n    - {{name: ada, key: {:?}}}\n    - {{name: bob, key: {:?}}}\n\
-         containment:\n  iam_users: [deployer]\n",
+         containment:\n  iam_users: [deployer]\n  vault: {{leases: [], tokens: [auth/token/], keep_policies: [rescue]}}\n",
         ada.line, bob.line
     ));
     fs::write(&file, environment).expect("written");
@@ -204,6 +204,19 @@ fn planted_and_cut_off(world: &World) {
          \x20   group = ec2.describe_security_groups(Filters=[{'Name': 'vpc-id', 'Values': [vpc['VpcId']]}])['SecurityGroups'][0]\n\
          \x20   ec2.authorize_security_group_ingress(GroupId=group['GroupId'], IpProtocol='tcp', FromPort=22, ToPort=22, CidrIp='198.51.100.0/24')",
     );
+    let token = world.shell("bao token create -policy=default -display-name=planted -field=token");
+    let token = token.trim();
+    let namespaces = world.kubectl("get namespaces -l rebuild.dev/environment=sandbox");
+    let namespace = namespaces["items"][0]["metadata"]["name"]
+        .as_str()
+        .expect("a namespace");
+    world.shell(&format!(
+        "kubectl -n {namespace} create serviceaccount planted\n\
+         kubectl create clusterrolebinding planted --clusterrole=cluster-admin --serviceaccount={namespace}:planted\n\
+         kubectl -n {namespace} run planted --image=example.test/planted:1 --privileged"
+    ));
+    let bearer = world.shell(&format!("kubectl -n {namespace} create token planted"));
+    let bearer = bearer.trim();
     let before = world.mutations();
     let contain = ["contain", "--env", "sandbox"];
     let said = world
@@ -231,6 +244,33 @@ fn planted_and_cut_off(world: &World) {
         "{rules:?}"
     );
 
+    assert_eq!(
+        world
+            .shell(&format!(
+                "bao token lookup {token} >/dev/null 2>&1 || echo refused"
+            ))
+            .trim(),
+        "refused"
+    );
+    assert_eq!(
+        world
+            .shell("kubectl get clusterrolebinding planted >/dev/null 2>&1 || echo gone")
+            .trim(),
+        "gone"
+    );
+    let left = format!(
+        "for attempt in $(seq 60); do\n\
+         why=$(kubectl --token={bearer} get nodes 2>&1 || true)\n\
+         case \"$why\" in *Unauthorized*) break ;; esac\n\
+         sleep 1\n\
+         done\n\
+         echo \"$why\""
+    );
+    // The server believes a token that it knew for some seconds more, without its rights.
+    assert!(world.shell(&left).contains("Unauthorized"));
+    let wait = format!("kubectl -n {namespace} wait --for=delete pod --all --timeout=60s >&2");
+    world.shell(&wait);
+
     let folder = world.home().join("state/rebuild/contain/sandbox");
     let logs: Vec<PathBuf> = fs::read_dir(&folder)
         .expect("logs")
@@ -246,6 +286,9 @@ fn planted_and_cut_off(world: &World) {
         "aws iam update-access-key --user-name deployer --access-key-id {planted} --status Active"
     );
     assert!(log.contains(&undo), "{log}");
+    for secret in [token, bearer] {
+        assert!(!log.contains(secret));
+    }
 
     // moto keeps an interface's old groups beside the new one, so only those are found open again.
     let said = world

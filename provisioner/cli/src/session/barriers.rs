@@ -10,9 +10,13 @@ use executor::provider::{Error, ErrorKind};
 use planner::Generation;
 use provider_ec2::contain as ec2;
 use provider_iam::contain as iam;
+use provider_kubernetes::{KubernetesBarrier, Reach};
+use provider_vault::Settings;
+use provider_vault::contain::{self as vault, VaultBarrier};
 
 use super::{Blueprint, connection};
 use crate::failure::Failure;
+use crate::sources::secret;
 
 /// A place that does not say who we are there by then is not touched.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -88,7 +92,54 @@ pub async fn open(
             }
         }
     }
+    let reach = Reach {
+        environment,
+        namespaces: named.namespaces.clone(),
+        except: except.into_iter().collect(),
+    };
+    match super::cluster(&blueprint.environment, resolved).await {
+        Ok(None) => {}
+        Ok(Some(cluster)) => all.push(Arc::new(KubernetesBarrier::new(Arc::new(cluster), reach))),
+        Err(failure) => all.push(shut("kubernetes", &failure)),
+    }
+    match vault(blueprint) {
+        Ok(None) => {}
+        Ok(Some(vault)) => all.push(Arc::new(vault)),
+        Err(failure) => all.push(shut("vault", &failure)),
+    }
     Ok(Barriers { all })
+}
+
+/// The environment's Vault, where it names something in it to revoke.
+fn vault(blueprint: &Blueprint) -> Result<Option<VaultBarrier>, Failure> {
+    let named = &blueprint.environment.document.containment.vault;
+    if named.leases.is_empty() && named.tokens.is_empty() {
+        return Ok(None);
+    }
+    let place = &blueprint.resolved.vault;
+    let settings = Settings {
+        address: place.address.clone(),
+        ca_file: place.ca.clone(),
+        token: secret::held(&place.token)?,
+        mounts: Vec::new(),
+    };
+    let reach = vault::Reach {
+        leases: named.leases.clone(),
+        tokens: named.tokens.clone(),
+        keep_policies: named.keep_policies.clone(),
+    };
+    VaultBarrier::new(&settings, reach)
+        .map(Some)
+        .map_err(|error| Failure::of("Vault can't be used", &error))
+}
+
+fn shut(name: &'static str, failure: &Failure) -> Arc<dyn Barrier> {
+    let error = Error::new(
+        ErrorKind::Unavailable,
+        failure.message.clone(),
+        failure.causes.join(": "),
+    );
+    Arc::new(Shut { name, error })
 }
 
 /// Who we are in the environment's own account; another account is refused.
