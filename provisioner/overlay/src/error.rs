@@ -18,6 +18,8 @@ pub enum ErrorKind {
     Refused,
     /// The input is larger or deeper than allowed.
     Limit,
+    /// What a kustomization takes from elsewhere is not there as it should be.
+    Corrupt,
 }
 
 /// A place in a file, 1-based.

@@ -338,6 +338,72 @@ structure! {
 }
 
 structure! {
+    /// `helmGlobals`
+    HelmGlobals {
+        chart_home: String = "chartHome",
+        config_home: String = "configHome",
+    }
+}
+
+structure! {
+    /// `helmCharts[]`
+    HelmChart {
+        name: String = "name",
+        version: String = "version",
+        repo: String = "repo",
+        release_name: String = "releaseName",
+        namespace: String = "namespace",
+        additional_values_files: Vec<String> = "additionalValuesFiles",
+        values_file: String = "valuesFile",
+        values_inline: Option<Value> = "valuesInline",
+        values_merge: String = "valuesMerge",
+        include_crds: bool = "includeCRDs",
+        skip_hooks: bool = "skipHooks",
+        api_versions: Vec<String> = "apiVersions",
+        kube_version: String = "kubeVersion",
+        name_template: String = "nameTemplate",
+        skip_tests: bool = "skipTests",
+        debug: bool = "debug",
+        devel: bool = "devel",
+    }
+}
+
+structure! {
+    /// `helmChartInflationGenerator[]`, the older form.
+    OldHelmChart {
+        name: String = "chartName",
+        version: String = "chartVersion",
+        repo: String = "chartRepoUrl",
+        chart_home: String = "chartHome",
+        chart_repo_name: String = "chartRepoName",
+        helm_bin: String = "helmBin",
+        helm_home: String = "helmHome",
+        values_file: String = "values",
+        values_inline: Option<Value> = "valuesLocal",
+        values_merge: String = "valuesMerge",
+        release_name: String = "releaseName",
+        release_namespace: String = "releaseNamespace",
+        extra_args: Vec<String> = "extraArgs",
+    }
+}
+
+impl From<OldHelmChart> for HelmChart {
+    // kustomize drops what is not here, the namespace too.
+    fn from(old: OldHelmChart) -> HelmChart {
+        HelmChart {
+            name: old.name,
+            version: old.version,
+            repo: old.repo,
+            values_file: old.values_file,
+            values_inline: old.values_inline,
+            values_merge: old.values_merge,
+            release_name: old.release_name,
+            ..HelmChart::default()
+        }
+    }
+}
+
+structure! {
     /// A kustomization or component, as written.
     Kustomization {
         kind: String = "kind",
@@ -365,9 +431,9 @@ structure! {
         bases: Option<Vec<String>> = "bases",
         config_map_generator: Vec<GeneratorArgs> = "configMapGenerator",
         secret_generator: Vec<GeneratorArgs> = "secretGenerator",
-        helm_globals: Option<Value> = "helmGlobals",
-        helm_charts: Vec<Value> = "helmCharts",
-        helm_chart_inflation_generator: Vec<Value> = "helmChartInflationGenerator",
+        helm_globals: Option<HelmGlobals> = "helmGlobals",
+        helm_charts: Vec<HelmChart> = "helmCharts",
+        helm_chart_inflation_generator: Vec<OldHelmChart> = "helmChartInflationGenerator",
         generator_options: Option<GeneratorOptions> = "generatorOptions",
         configurations: Vec<String> = "configurations",
         generators: Vec<String> = "generators",
@@ -459,8 +525,13 @@ impl Kustomization {
                 generator.envs.push(env);
             }
         }
-        self.helm_charts
-            .append(&mut self.helm_chart_inflation_generator);
+        for old in self.helm_chart_inflation_generator.drain(..) {
+            if !old.helm_home.is_empty() {
+                let globals = self.helm_globals.get_or_insert_default();
+                globals.config_home.clone_from(&old.helm_home);
+            }
+            self.helm_charts.push(old.into());
+        }
     }
 
     fn problems(&self) -> Vec<String> {

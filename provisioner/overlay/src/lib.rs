@@ -1,8 +1,8 @@
 //! Pure kustomize rendering over a file-tree trait.
 //!
 //! [`render`] gives what `kubectl kustomize` prints, byte for byte, for kustomize 5.8.1. It reads files only through
-//! a [`FileTree`], runs nothing and talks to nobody: remote resources, charts, and plugins that are programs or
-//! containers are refused by name. Work grows with the number of objects, not with its square.
+//! a [`FileTree`], runs nothing and talks to nobody: plugins that are programs or containers are refused by name, and
+//! so are remote resources and charts, unless [`render_with`] is given a [`Remotes`] that has them. Work grows with the number of objects, not with its square.
 //!
 //! kustomize cannot read back some of what it writes on the way and then refuses the whole tree: a comment beside a
 //! key whose value ends up between brackets, text in block form that begins with a tab. Such trees are rendered here.
@@ -10,6 +10,7 @@
 //! [RFC 6902](https://www.rfc-editor.org/rfc/rfc6902#section-4.6) says.
 
 mod budget;
+mod chart;
 mod config;
 mod crds;
 mod decode;
@@ -21,6 +22,7 @@ mod json;
 mod kustomization;
 mod loader;
 mod origin;
+mod remote;
 mod resmap;
 mod resource;
 mod schema;
@@ -35,8 +37,10 @@ mod yaml;
 
 use std::collections::BTreeMap;
 
+pub use chart::{Chart, ChartRelease};
 pub use error::{Error, ErrorKind, Location};
 pub use loader::Input;
+pub use remote::{NoRemotes, RemoteError, Remotes, RepositorySpec};
 pub use tree::{DiskTree, FileTree, MemoryTree, Place, TreeError};
 pub use value::Value;
 
@@ -152,13 +156,25 @@ impl Rendered {
 /// When a file is missing, is no YAML, says something that does not fit, leads out of where it may lead, asks for
 /// something that is refused, or is larger than the limits.
 pub fn render(tree: &dyn FileTree, root: &str, options: &Options) -> Result<Rendered, Error> {
-    shared::forget();
-    budget::within(|| render_within(tree, root, options))
+    render_with(tree, root, options, &NoRemotes)
 }
 
-fn render_within(tree: &dyn FileTree, root: &str, options: &Options) -> Result<Rendered, Error> {
+/// As [`render`]; what kustomizations take from elsewhere is asked of `remotes`.
+///
+/// # Errors
+/// As for [`render`]. What `remotes` does not list is [`ErrorKind::Refused`], what it cannot give [`ErrorKind::Corrupt`].
+pub fn render_with(
+    tree: &dyn FileTree,
+    root: &str,
+    options: &Options,
+    remotes: &dyn Remotes,
+) -> Result<Rendered, Error> {
+    shared::forget();
+    budget::within(|| render_within(Loader::new(tree, root, options, remotes)?))
+}
+
+fn render_within(loader: Loader<'_>) -> Result<Rendered, Error> {
     let session = Session::new();
-    let loader = Loader::new(tree, root, options)?;
     let mut target = Target::load(loader.clone(), &session)?;
     let mut map = target.render()?;
     let k = &target.kustomization;
@@ -170,7 +186,7 @@ fn render_within(tree: &dyn FileTree, root: &str, options: &Options) -> Result<R
         None => {}
     }
     let wants = |name: &str| k.build_metadata.iter().any(|option| option == name);
-    if options.managed_by_label || wants("managedByLabel") {
+    if loader.options().managed_by_label || wants("managedByLabel") {
         let label = BTreeMap::from([(MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned())]);
         transform::metadata::apply(&mut map, &label, &[FieldSpec::new("metadata/labels", true)])?;
     }

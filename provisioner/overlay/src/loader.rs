@@ -6,14 +6,17 @@ use std::rc::Rc;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::chart::{Chart, ChartRelease};
 use crate::error::{Error, ErrorKind, Result};
+use crate::remote::{RemoteError, Remotes, RepositorySpec, is_url};
 use crate::tree::{FileTree, TreeError, is_within, join, parent};
 use crate::{LoadRestrictor, Options};
 
 /// A file that went into a rendering.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
-    /// The file, as the tree knows it, links followed.
+    /// The file, as the tree knows it, links followed. Of a file of a repository, `REPOSITORY//PATH?ref=REFERENCE`; of
+    /// one behind a URL, the URL.
     pub path: String,
     /// SHA-256 of its content, lower-case hexadecimal.
     pub sha256: String,
@@ -21,9 +24,59 @@ pub struct Input {
 
 /// What all loaders of one rendering share.
 struct Shared<'t> {
-    tree: &'t dyn FileTree,
     options: &'t Options,
+    remotes: &'t dyn Remotes,
     read: RefCell<Reads>,
+}
+
+/// The files a loader reads.
+#[derive(Clone)]
+enum Tree<'t> {
+    Given(&'t dyn FileTree),
+    Cloned(Rc<Clone>),
+}
+
+/// A repository that a kustomization names.
+struct Clone {
+    /// Tells clones apart: the same repository named twice is two.
+    number: usize,
+    spec: RepositorySpec,
+    files: Rc<dyn FileTree>,
+}
+
+impl Tree<'_> {
+    fn files(&self) -> &dyn FileTree {
+        match self {
+            Tree::Given(tree) => *tree,
+            Tree::Cloned(clone) => &*clone.files,
+        }
+    }
+
+    fn number(&self) -> usize {
+        match self {
+            Tree::Given(_) => 0,
+            Tree::Cloned(clone) => clone.number,
+        }
+    }
+
+    /// How a file is called among all of a rendering.
+    fn name(&self, path: &str) -> String {
+        match self {
+            Tree::Given(_) => path.to_owned(),
+            Tree::Cloned(clone) => {
+                let reference = clone.spec.reference.as_deref();
+                let query = reference.map_or_else(String::new, |r| format!("?ref={r}"));
+                format!("{}/{path}{query}", clone.spec.repository)
+            }
+        }
+    }
+}
+
+/// A root that led to another.
+#[derive(Clone)]
+struct Visited<'t> {
+    tree: Tree<'t>,
+    root: Rc<str>,
 }
 
 #[derive(Default)]
@@ -31,15 +84,17 @@ struct Reads {
     digests: BTreeMap<String, String>,
     bytes: u64,
     roots: usize,
+    clones: usize,
 }
 
 /// Reads files relative to one kustomization's directory, its root.
 #[derive(Clone)]
 pub(crate) struct Loader<'t> {
     shared: Rc<Shared<'t>>,
+    tree: Tree<'t>,
     root: Rc<str>,
     /// The roots that led here, outermost first.
-    ancestors: Rc<[Rc<str>]>,
+    ancestors: Rc<[Visited<'t>]>,
 }
 
 impl<'t> Loader<'t> {
@@ -48,20 +103,22 @@ impl<'t> Loader<'t> {
         tree: &'t dyn FileTree,
         root: &str,
         options: &'t Options,
+        remotes: &'t dyn Remotes,
     ) -> Result<Loader<'t>> {
-        if looks_remote(root) {
-            return Err(refused_remote(root));
-        }
         let shared = Rc::new(Shared {
-            tree,
             options,
+            remotes,
             read: RefCell::default(),
         });
         let loader = Loader {
             shared,
+            tree: Tree::Given(tree),
             root: "/".into(),
             ancestors: Rc::from([]),
         };
+        if let Some(spec) = RepositorySpec::parse(root) {
+            return loader.cloned(spec, Rc::from([]));
+        }
         let root = loader.directory(root, &join("/", root))?;
         Ok(Loader {
             root: root.into(),
@@ -94,8 +151,21 @@ impl<'t> Loader<'t> {
         if path.is_empty() {
             return Err(Error::invalid("new root cannot be empty"));
         }
-        if looks_remote(path) {
-            return Err(refused_remote(path));
+        if let Some(spec) = RepositorySpec::parse(path) {
+            let mut visited = self.ancestors.iter().map(|v| &v.tree).chain([&self.tree]);
+            if let Some(Tree::Cloned(clone)) = visited
+                .find(|tree| matches!(tree, Tree::Cloned(c) if c.spec.raw.starts_with(&spec.raw)))
+            {
+                return Err(Error::new(
+                    ErrorKind::Security,
+                    format!(
+                        "cycle detected: URI '{}' referenced by previous URI '{}'",
+                        spec.raw, clone.spec.raw
+                    ),
+                ));
+            }
+            self.count_root(&spec.raw)?;
+            return self.cloned(spec, self.below());
         }
         if path.starts_with('/') {
             return Err(Error::new(
@@ -105,7 +175,13 @@ impl<'t> Loader<'t> {
         }
         let target = join(&self.root, path);
         let root = self.directory(&target, &target)?;
-        for visited in self.ancestors.iter().chain([&self.root]).rev() {
+        let number = self.tree.number();
+        let visited = self
+            .ancestors
+            .iter()
+            .filter(|v| v.tree.number() == number)
+            .map(|v| &v.root);
+        for visited in visited.chain([&self.root]).rev() {
             if is_within(visited, &root) {
                 return Err(Error::new(
                     ErrorKind::Security,
@@ -115,6 +191,47 @@ impl<'t> Loader<'t> {
                 ));
             }
         }
+        self.count_root(&root)?;
+        Ok(Loader {
+            shared: self.shared.clone(),
+            tree: self.tree.clone(),
+            root: root.into(),
+            ancestors: self.below(),
+        })
+    }
+
+    /// The roots that lead to what this kustomization names.
+    fn below(&self) -> Rc<[Visited<'t>]> {
+        let this = Visited {
+            tree: self.tree.clone(),
+            root: self.root.clone(),
+        };
+        self.ancestors.iter().cloned().chain([this]).collect()
+    }
+
+    /// A loader at a directory of a repository.
+    fn cloned(&self, spec: RepositorySpec, ancestors: Rc<[Visited<'t>]>) -> Result<Loader<'t>> {
+        let files = self.shared.remotes.repository(&spec)?;
+        let mut read = self.shared.read.borrow_mut();
+        read.clones += 1;
+        let number = read.clones;
+        drop(read);
+        let path = join("/", &spec.path);
+        let loader = Loader {
+            shared: self.shared.clone(),
+            root: "/".into(),
+            tree: Tree::Cloned(Rc::new(Clone {
+                number,
+                spec,
+                files,
+            })),
+            ancestors,
+        };
+        let root = loader.directory(&path, &path)?.into();
+        Ok(Loader { root, ..loader })
+    }
+
+    fn count_root(&self, root: &str) -> Result<()> {
         let limits = &self.shared.options.limits;
         if self.ancestors.len() >= limits.depth {
             return Err(Error::new(
@@ -133,22 +250,11 @@ impl<'t> Loader<'t> {
                 ),
             ));
         }
-        drop(read);
-        let ancestors = self
-            .ancestors
-            .iter()
-            .cloned()
-            .chain([self.root.clone()])
-            .collect();
-        Ok(Loader {
-            shared: self.shared.clone(),
-            root: root.into(),
-            ancestors,
-        })
+        Ok(())
     }
 
     fn directory(&self, shown: &str, path: &str) -> Result<String> {
-        let place = self.shared.tree.find(path).map_err(|e| {
+        let place = self.tree.files().find(path).map_err(|e| {
             let kind = kind_of(&e);
             Error::new(
                 kind,
@@ -169,15 +275,24 @@ impl<'t> Loader<'t> {
     /// The content of a file named by this kustomization.
     pub(crate) fn load(&self, path: &str) -> Result<Vec<u8>> {
         if is_url(path) {
-            return Err(refused_remote(path));
+            let limit = self.shared.options.limits.file_bytes;
+            let content = self.shared.remotes.file(path, limit)?;
+            return self.count(path.to_owned(), content);
+        }
+        let cloned = matches!(self.tree, Tree::Cloned(_));
+        if cloned && path.starts_with('/') {
+            return Err(Error::new(
+                ErrorKind::Security,
+                format!("security; file '{path}' is not in or below '{}'", self.root),
+            ));
         }
         let full = join(&self.root, path);
         let place = self
-            .shared
             .tree
+            .files()
             .find(&full)
             .map_err(|e| Error::new(kind_of(&e), link_failure(&full, &e)))?;
-        let free = self.shared.options.load_restrictor == LoadRestrictor::None;
+        let free = !cloned && self.shared.options.load_restrictor == LoadRestrictor::None;
         if place.directory {
             return Err(Error::missing(if free {
                 format!("read {full}: is a directory")
@@ -193,13 +308,35 @@ impl<'t> Loader<'t> {
         }
         let limits = &self.shared.options.limits;
         let content = self
-            .shared
             .tree
+            .files()
             .read(&place.path, limits.file_bytes)
             .map_err(|e| Error::new(kind_of(&e), e.to_string()))?;
+        self.count(self.tree.name(&place.path), content)
+    }
+
+    /// The values a chart comes with.
+    pub(crate) fn chart_values(&self, chart: &Chart) -> Result<Vec<u8>> {
+        Ok(self.shared.remotes.chart_values(chart)?)
+    }
+
+    /// What a chart renders to.
+    pub(crate) fn template(&self, chart: &Chart, release: &ChartRelease) -> Result<Vec<u8>> {
+        let printed = self.shared.remotes.template(chart, release)?;
+        let Chart {
+            name,
+            repo,
+            version,
+        } = chart;
+        self.count(format!("helm:{repo}/{name}@{version}"), printed)
+    }
+
+    /// Notes what was read.
+    fn count(&self, name: String, content: Vec<u8>) -> Result<Vec<u8>> {
+        let limits = &self.shared.options.limits;
         let mut read = self.shared.read.borrow_mut();
         read.digests
-            .entry(place.path)
+            .entry(name)
             .or_insert_with(|| hex::encode(Sha256::digest(&content)));
         read.bytes += content.len() as u64;
         if read.bytes > limits.total_bytes {
@@ -220,6 +357,7 @@ fn kind_of(error: &TreeError) -> ErrorKind {
         TreeError::NotFound(_) | TreeError::Unreadable { .. } => ErrorKind::Missing,
         TreeError::Outside(_) => ErrorKind::Security,
         TreeError::TooLarge { .. } => ErrorKind::Limit,
+        TreeError::Corrupt { .. } => ErrorKind::Corrupt,
     }
 }
 
@@ -230,47 +368,12 @@ fn link_failure(path: &str, error: &TreeError) -> String {
     }
 }
 
-fn refused_remote(path: &str) -> Error {
-    Error::refused(format!(
-        "remote resource '{path}' is refused: rendering reads only local files, so that a result does not depend on what a server says"
-    ))
-}
-
-/// `http://` or `https://`.
-pub(crate) fn is_url(path: &str) -> bool {
-    let lower = path.to_ascii_lowercase();
-    lower.starts_with("http://") || lower.starts_with("https://")
-}
-
-/// Whether kustomize would clone `path` from a repository: a scheme, a user with a host, or GitHub's name.
-pub(crate) fn looks_remote(path: &str) -> bool {
-    if path.starts_with('/') {
-        return false;
+impl From<RemoteError> for Error {
+    fn from(error: RemoteError) -> Error {
+        let kind = match &error {
+            RemoteError::Unlisted(_) => ErrorKind::Refused,
+            RemoteError::Failed(_) => ErrorKind::Corrupt,
+        };
+        Error::new(kind, error.to_string())
     }
-    let path = path.split('?').next().unwrap_or_default();
-    let lower = path.to_ascii_lowercase();
-    let rest = lower.strip_prefix("git::").unwrap_or(&lower);
-    let schemes = ["ssh://", "https://", "http://", "file://"];
-    let bare = schemes
-        .iter()
-        .find_map(|s| rest.strip_prefix(s))
-        .unwrap_or(rest);
-    let has_scheme = bare.len() != rest.len();
-    let (user, bare) = match bare.split_once('@') {
-        Some((user, rest))
-            if user.starts_with(|c: char| c.is_ascii_lowercase())
-                && user.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') =>
-        {
-            (true, rest)
-        }
-        _ => (false, bare),
-    };
-    let github = bare.starts_with("github.com/") || bare.starts_with("github.com:");
-    if !has_scheme && !user && !github {
-        return false;
-    }
-    let separator = bare.find(['/', ':']);
-    separator.is_some_and(|at| {
-        bare[at + 1..].contains('/') || bare.contains(".git") || bare.contains("//")
-    })
 }

@@ -1,5 +1,6 @@
 //! Where objects come from and what changed them, for `buildMetadata`.
 
+use crate::remote::RepositorySpec;
 use crate::resource::{Resource, annotation};
 use crate::tree::join;
 use crate::value::Value;
@@ -8,6 +9,9 @@ use crate::value::Value;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Origin {
     pub(crate) path: String,
+    /// What was cloned, of what comes from a repository.
+    pub(crate) repository: String,
+    pub(crate) reference: String,
     pub(crate) configured_in: String,
     pub(crate) configured_by: Option<ConfiguredBy>,
 }
@@ -46,6 +50,14 @@ fn join_relative(base: &str, path: &str) -> String {
 impl Origin {
     /// The origin of something found at `path` from here.
     pub(crate) fn append(&self, path: &str) -> Origin {
+        if let Some(spec) = RepositorySpec::parse(path) {
+            return Origin {
+                path: join_relative("", &spec.path),
+                repository: spec.repository,
+                reference: spec.reference.unwrap_or_default(),
+                ..self.clone()
+            };
+        }
         Origin {
             path: join_relative(&self.path, path),
             ..self.clone()
@@ -62,6 +74,7 @@ impl Origin {
                 kind: kind.to_owned(),
                 ..ConfiguredBy::default()
             }),
+            ..self.clone()
         }
     }
 
@@ -69,13 +82,18 @@ impl Origin {
     pub(crate) fn of_plugin(plugin: &Resource) -> Option<Origin> {
         let text = plugin.annotation(annotation::ORIGIN)?;
         let value = crate::decode::document(text.as_bytes()).ok()??;
-        Some(Origin {
-            path: String::new(),
-            configured_in: value
-                .get("path")
+        let text = |name: &str| {
+            value
+                .get(name)
                 .and_then(Value::as_str)
                 .unwrap_or_default()
-                .to_owned(),
+                .to_owned()
+        };
+        Some(Origin {
+            path: String::new(),
+            repository: text("repo"),
+            reference: text("ref"),
+            configured_in: text("path"),
             configured_by: Some(ConfiguredBy {
                 api_version: plugin.api_version().to_owned(),
                 kind: plugin.kind().to_owned(),
@@ -93,6 +111,8 @@ impl Origin {
             }
         };
         put("", "path", &self.path);
+        put("", "repo", &self.repository);
+        put("", "ref", &scalar(&self.reference));
         put("", "configuredIn", &self.configured_in);
         if let Some(by) = &self.configured_by {
             put("", "configuredBy", " ");
@@ -123,6 +143,16 @@ impl Origin {
             .map(|(at, line)| format!("{}{line}\n", if at == 0 { "- " } else { "  " }))
             .collect()
     }
+}
+
+/// A text as YAML writes it: `1.0` is one only in quotes.
+fn scalar(text: &str) -> String {
+    if text.is_empty() {
+        return String::new();
+    }
+    let mut out = String::new();
+    crate::yaml::emit::document(&Value::String(text.to_owned()), &mut out);
+    out.trim_end().to_owned()
 }
 
 /// Records that a transformer ran over the objects.

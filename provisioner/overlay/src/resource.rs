@@ -324,7 +324,7 @@ impl Resource {
     }
 
     /// Sets one annotation by rewriting all of them.
-    fn put_annotation(&mut self, name: &str, value: &str) {
+    pub(crate) fn put_annotation(&mut self, name: &str, value: &str) {
         let mut annotations = self.annotations();
         annotations.insert(name.to_owned(), value.to_owned());
         self.set_annotations(&annotations);

@@ -268,7 +268,7 @@ impl Config<'_> {
 
 fn failed(plugin: &Resource, error: Error) -> Error {
     match error.kind() {
-        ErrorKind::Refused => error,
+        ErrorKind::Refused | ErrorKind::Corrupt => error,
         _ => error.context(format!(
             "plugin {} fails configuration",
             plugin.original_id()
@@ -416,7 +416,11 @@ fn value_step(config: &Config<'_>, loader: &Loader<'_>) -> Result<Step> {
 }
 
 /// The objects a configured generator makes.
-pub(crate) fn generator(plugin: &Resource, loader: &Loader<'_>) -> Result<Vec<Resource>> {
+pub(crate) fn generator(
+    plugin: &Resource,
+    loader: &Loader<'_>,
+    schema: &Schema,
+) -> Result<Vec<Resource>> {
     if !is_built_in(plugin) {
         return Err(refuse_external(plugin));
     }
@@ -428,7 +432,10 @@ pub(crate) fn generator(plugin: &Resource, loader: &Loader<'_>) -> Result<Vec<Re
         "ConfigMapGenerator" => Kind::ConfigMap,
         "SecretGenerator" => Kind::Secret,
         "IAMPolicyGenerator" => return iam_policy(&config).map_err(|e| failed(plugin, e)),
-        "HelmChartInflationGenerator" => return Err(refuse_helm()),
+        "HelmChartInflationGenerator" => {
+            return crate::chart::of_plugin(&config.value, &config.at(), loader, schema)
+                .map_err(|e| failed(plugin, e));
+        }
         _ if built_in_transformer(&config, loader).is_some() => {
             return Err(Error::invalid(format!(
                 "plugin {} not a generator",
@@ -451,13 +458,6 @@ pub(crate) fn generator(plugin: &Resource, loader: &Loader<'_>) -> Result<Vec<Re
         args.namespace = plugin.namespace().to_owned();
     }
     generate::generate(kind, &args, loader).map(|made| vec![made])
-}
-
-/// Charts are not inflated here.
-pub(crate) fn refuse_helm() -> Error {
-    Error::refused(
-        "helmCharts are refused: rendering runs no `helm`; render the chart beforehand and list its output under resources",
-    )
 }
 
 fn iam_policy(config: &Config<'_>) -> Result<Vec<Resource>> {

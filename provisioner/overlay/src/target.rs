@@ -12,6 +12,7 @@ use crate::kustomization::{
 };
 use crate::loader::Loader;
 use crate::origin::{self, Origin};
+use crate::remote::{RepositorySpec, is_url};
 use crate::resmap::ResMap;
 use crate::resource::{Resource, annotation};
 use crate::schema::Schema;
@@ -120,7 +121,9 @@ impl<'t, 's> Target<'t, 's> {
         for name in FILE_NAMES {
             match loader.load(name) {
                 Ok(content) => found.push((name, content)),
-                Err(error) if error.kind() == ErrorKind::Limit => return Err(error),
+                Err(error) if matches!(error.kind(), ErrorKind::Limit | ErrorKind::Corrupt) => {
+                    return Err(error);
+                }
                 Err(_) => {}
             }
         }
@@ -204,11 +207,19 @@ impl<'t, 's> Target<'t, 's> {
             let Err(as_file) = self.add_file(all, path) else {
                 continue;
             };
-            if matches!(as_file.kind(), ErrorKind::Refused | ErrorKind::Limit) {
+            // A URL that is no file for this rendering may be a repository's.
+            let unlisted = as_file.kind() == ErrorKind::Refused
+                && is_url(path)
+                && RepositorySpec::parse(path).is_some();
+            if is_final(&as_file) && !unlisted {
                 return Err(as_file);
             }
             let malformed = as_file.is_malformed();
-            let told = as_file.to_string();
+            let told = if unlisted {
+                format!("accumulating resources from '{path}': URL is a git repository")
+            } else {
+                as_file.to_string()
+            };
             let forbidden = as_file.kind() == ErrorKind::Security;
             let loader = match self.loader.descend(path) {
                 Ok(loader) => loader,
@@ -330,9 +341,6 @@ impl<'t, 's> Target<'t, 's> {
 
     fn generate(&mut self, all: &mut Accumulator) -> Result<()> {
         let k = &self.kustomization;
-        if !k.helm_charts.is_empty() {
-            return Err(step::refuse_helm());
-        }
         let global = k.generator_options.as_ref();
         let built_in = |kind: Kind,
                         list: &[crate::kustomization::GeneratorArgs]|
@@ -356,17 +364,28 @@ impl<'t, 's> Target<'t, 's> {
         };
         let mut made = built_in(Kind::ConfigMap, &k.config_map_generator)?;
         made.extend(built_in(Kind::Secret, &k.secret_generator)?);
+        let schema = self.session.schema();
+        let charts = crate::chart::of_field(
+            &k.helm_charts,
+            k.helm_globals.as_ref(),
+            &self.loader,
+            &schema,
+        )?;
+        let origin = self
+            .origin
+            .as_ref()
+            .map(|o| o.built_in("HelmChartInflationGenerator", self.file));
+        made.extend(charts.into_iter().map(|r| (r, origin.clone())));
         let entries = k.generators.clone();
         for plugin in self
             .plugins(&entries)
             .map_err(|e| wrap(e, "loading generator plugins"))?
         {
             let origin = Origin::of_plugin(&plugin);
-            let resources = step::generator(&plugin, &self.loader)
+            let resources = step::generator(&plugin, &self.loader, &schema)
                 .map_err(|e| wrap(e, "loading generator plugins"))?;
             made.extend(resources.into_iter().map(|r| (r, origin.clone())));
         }
-        let schema = self.session.schema();
         for (mut resource, origin) in made {
             if let Some(origin) = &origin {
                 origin::mark(&mut resource, origin);
@@ -630,10 +649,17 @@ fn patch_entry(entry: &PatchEntry, text_field: &str) -> Vec<(String, Value)> {
 
 /// Adds what was being done, but not to refusals and limits, which concern the whole.
 fn wrap(error: Error, prefix: &str) -> Error {
-    match error.kind() {
-        ErrorKind::Refused | ErrorKind::Limit => error,
-        _ => error.context(prefix),
+    if is_final(&error) {
+        return error;
     }
+    error.context(prefix)
+}
+
+fn is_final(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Refused | ErrorKind::Limit | ErrorKind::Corrupt
+    )
 }
 
 /// Leaves out objects that are only there for local use; of the others no two may be the same.

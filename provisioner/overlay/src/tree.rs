@@ -32,6 +32,14 @@ pub enum TreeError {
         /// The limit, in bytes.
         limit: u64,
     },
+    /// Its content is not what was put there.
+    #[error("'{path}' was changed: {reason}")]
+    Corrupt {
+        /// The file.
+        path: String,
+        /// How that is known.
+        reason: String,
+    },
     /// Not a regular file, or it cannot be read.
     #[error("cannot read '{path}': {reason}")]
     Unreadable {

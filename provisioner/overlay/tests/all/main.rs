@@ -4,6 +4,7 @@ mod cases;
 mod found;
 mod hostile;
 mod outside;
+mod remote;
 
 /// The directory that trees in memory are rendered from.
 const ROOT: &str = "/trees/root";
