@@ -16,7 +16,7 @@ use provider_aws::failure;
 use serde_json::json;
 use tokio::sync::Mutex;
 
-use crate::kinds::network_acl;
+use crate::kinds::{PAGE, network_acl, security_group};
 use crate::marks::{self, TagMap};
 use crate::provider::or_missing;
 
@@ -24,8 +24,6 @@ use crate::provider::or_missing;
 const CONTAINED: &str = "rebuild:contained";
 /// Name of the security group without rules.
 const QUARANTINE: &str = "rebuild-quarantine";
-/// Objects a page.
-const PAGE: i32 = 500;
 
 /// Which networks are the environment's.
 #[derive(Clone, Debug, Default)]
@@ -43,8 +41,15 @@ pub struct Scope {
 pub struct Ec2Barrier {
     client: Client,
     scope: Scope,
-    /// Makes one quarantine per VPC, however many items need it at once.
-    making: Mutex<()>,
+    /// Makes one quarantine per VPC, however many items need it, and asks for it once.
+    made: Mutex<Made>,
+}
+
+/// Ids by VPC.
+#[derive(Debug, Default)]
+struct Made {
+    isolations: BTreeMap<String, String>,
+    quarantines: BTreeMap<String, String>,
 }
 
 impl Ec2Barrier {
@@ -58,7 +63,7 @@ impl Ec2Barrier {
         Self {
             client,
             scope,
-            making: Mutex::new(()),
+            made: Mutex::default(),
         }
     }
 
@@ -103,35 +108,15 @@ impl Ec2Barrier {
     }
 
     async fn acls(&self, vpc: &str) -> Result<Vec<NetworkAcl>, Error> {
-        let call = self
-            .client
-            .describe_network_acls()
-            .filters(marks::filter("vpc-id", vpc))
-            .into_paginator()
-            .page_size(PAGE)
-            .items()
-            .send();
-        let mut found = call
-            .try_collect()
-            .await
-            .map_err(|error| failure(format!("DescribeNetworkAcls {vpc}"), error))?;
+        let filters = vec![marks::filter("vpc-id", vpc)];
+        let mut found = network_acl::describe(&self.client, filters).await?;
         found.retain(|acl| acl.vpc_id() == Some(vpc));
         Ok(found)
     }
 
     async fn groups(&self, vpc: &str) -> Result<Vec<SecurityGroup>, Error> {
-        let call = self
-            .client
-            .describe_security_groups()
-            .filters(marks::filter("vpc-id", vpc))
-            .into_paginator()
-            .page_size(PAGE)
-            .items()
-            .send();
-        let mut found = call
-            .try_collect()
-            .await
-            .map_err(|error| failure(format!("DescribeSecurityGroups {vpc}"), error))?;
+        let filters = vec![marks::filter("vpc-id", vpc)];
+        let mut found = security_group::describe(&self.client, filters).await?;
         found.retain(|group| group.vpc_id() == Some(vpc));
         Ok(found)
     }
@@ -227,7 +212,16 @@ impl Ec2Barrier {
 
     /// The VPC's network ACL without rules; made when it is not there.
     async fn isolation(&self, vpc: &str) -> Result<String, Error> {
-        let _one = self.making.lock().await;
+        let mut made = self.made.lock().await;
+        if let Some(id) = made.isolations.get(vpc) {
+            return Ok(id.clone());
+        }
+        let id = self.find_or_make_isolation(vpc).await?;
+        made.isolations.insert(vpc.to_owned(), id.clone());
+        Ok(id)
+    }
+
+    async fn find_or_make_isolation(&self, vpc: &str) -> Result<String, Error> {
         let there = self
             .acls(vpc)
             .await?
@@ -255,7 +249,16 @@ impl Ec2Barrier {
 
     /// The VPC's security group without rules; made when it is not there.
     async fn quarantine(&self, vpc: &str) -> Result<String, Error> {
-        let _one = self.making.lock().await;
+        let mut made = self.made.lock().await;
+        if let Some(id) = made.quarantines.get(vpc) {
+            return Ok(id.clone());
+        }
+        let id = self.find_or_make_quarantine(vpc).await?;
+        made.quarantines.insert(vpc.to_owned(), id.clone());
+        Ok(id)
+    }
+
+    async fn find_or_make_quarantine(&self, vpc: &str) -> Result<String, Error> {
         let there = self
             .groups(vpc)
             .await?

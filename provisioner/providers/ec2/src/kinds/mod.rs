@@ -8,7 +8,7 @@ mod launch_template;
 mod nat_gateway;
 pub(crate) mod network_acl;
 mod route_table;
-mod security_group;
+pub(crate) mod security_group;
 mod subnet;
 mod volume;
 mod vpc;
@@ -41,7 +41,7 @@ pub(crate) const ALL: &[&dyn Family] = &[
 ];
 
 /// Results of one page. Route tables allow no more than 100 (DescribeRouteTables).
-const PAGE: i32 = 100;
+pub(crate) const PAGE: i32 = 100;
 
 /// What differs from kind to kind.
 #[async_trait]

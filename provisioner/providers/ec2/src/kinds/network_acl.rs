@@ -76,7 +76,10 @@ fn associations(acl: &types::NetworkAcl) -> BTreeMap<String, String> {
         .collect()
 }
 
-async fn describe(client: &Client, filters: Vec<Filter>) -> Result<Vec<types::NetworkAcl>, Error> {
+pub(crate) async fn describe(
+    client: &Client,
+    filters: Vec<Filter>,
+) -> Result<Vec<types::NetworkAcl>, Error> {
     let (ids, filters) = split_ids(filters, "network-acl-id");
     if let Some(ids) = ids {
         // Ids and pages do not go together.

@@ -162,7 +162,10 @@ fn to_json(rules: &Rules) -> Vec<Value> {
         .collect()
 }
 
-async fn describe(client: &Client, filters: Vec<Filter>) -> Result<Vec<SecurityGroup>, Error> {
+pub(crate) async fn describe(
+    client: &Client,
+    filters: Vec<Filter>,
+) -> Result<Vec<SecurityGroup>, Error> {
     let call = client
         .describe_security_groups()
         .set_filters(Some(filters))
