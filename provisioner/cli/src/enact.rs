@@ -5,6 +5,7 @@ use executor::{Journal, Run, Runs, Scope};
 use planner::{Action, Inventory, Plan, Rotate};
 
 use approval::Authority;
+use environment::Scenario;
 
 use crate::args::ConsentArgs;
 use crate::carry::{self, Held};
@@ -153,7 +154,7 @@ async fn again(
     printer: &Printer,
 ) -> Result<(Plan, Scope, Inventory), Failure> {
     let which = Which::Exactly(plan.target.generation.clone());
-    if tears_down(plan) {
+    if consent::scenario(plan) == Scenario::Destroy {
         let (scope, seen) = destruction(session, &which).await?;
         let fresh = session.blueprint.destroy(&seen)?;
         return Ok((fresh, scope, seen.inventory));
@@ -182,11 +183,6 @@ pub async fn destruction(
         backup: None,
     };
     Ok((scope, seen))
-}
-
-/// A plan made from no input files is one that takes a generation down.
-fn tears_down(plan: &Plan) -> bool {
-    plan.inputs.is_empty()
 }
 
 fn rotations(plan: &Plan) -> Rotate {

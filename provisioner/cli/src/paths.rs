@@ -57,6 +57,12 @@ pub fn read_bounded(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
+/// A whole text file of at most `limit` bytes.
+pub fn read_text(path: &Path, limit: usize) -> Result<String, Failure> {
+    String::from_utf8(read_bounded(path, limit)?)
+        .map_err(|error| Failure::of(format!("`{}` is no text", path.display()), &error))
+}
+
 fn base(variable: &str, below_home: &str) -> Result<PathBuf, Failure> {
     let set = std::env::var_os(variable)
         .map(PathBuf::from)

@@ -134,8 +134,7 @@ fn authority(run: &Run) -> Result<Value, Failure> {
 }
 
 fn read(root: &Path, path: &str) -> Result<String, Failure> {
-    let bytes = paths::read_bounded(&root.join(path), LARGEST)?;
-    String::from_utf8(bytes).map_err(|error| Failure::of(format!("`{path}` is no text"), &error))
+    paths::read_text(&root.join(path), LARGEST)
 }
 
 fn checklist(root: &Path) -> Result<Vec<Item>, Failure> {

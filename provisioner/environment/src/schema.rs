@@ -365,7 +365,6 @@ form! {
 }
 form! {
     /// Who must agree before something is applied: so many of these people sign the plan's hash with `rebuild approve`.
-    #[derive(Default)]
     #[serde(default)]
     Approvals {
         /// Keys with the names of those who hold them; a person with two keys stands there twice, and counts once.
@@ -373,7 +372,7 @@ form! {
         /// Fingerprints of keys that count no more.
         revoked: Vec<approval::Fingerprint>,
         /// How long an approval holds at most.
-        valid_for: Validity,
+        valid_for: Span,
         /// How many people are needed, for what; nobody where it is not said.
         needed: BTreeMap<Scenario, u8>,
     }
@@ -401,14 +400,14 @@ impl Scenario {
     }
 }
 
-/// How long an approval holds, a day if it is not said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct Validity(pub Span);
-
-impl Default for Validity {
+impl Default for Approvals {
     fn default() -> Self {
-        Self(Span(86_400))
+        Self {
+            approvers: Vec::new(),
+            revoked: Vec::new(),
+            valid_for: Span(86_400),
+            needed: BTreeMap::new(),
+        }
     }
 }
 
@@ -424,7 +423,7 @@ impl Approvals {
             approvers: self.approvers.clone(),
             revoked: self.revoked.clone(),
             needed,
-            valid_for: jiff::SignedDuration::from_secs(i64::from(self.valid_for.0.seconds())),
+            valid_for: jiff::SignedDuration::from_secs(i64::from(self.valid_for.seconds())),
         })
     }
 }
@@ -450,7 +449,7 @@ form! {
     #[derive(Default)]
     #[serde(default)]
     VaultContainment {
-        /// Leases whose ids begin with one of these: `database/creds/natlangchain`.
+        /// Leases below one of these whole paths: `database/creds/natlangchain`.
         leases: Vec<String>,
         /// Tokens made by paths that begin with one of these: `auth/kubernetes/login`.
         tokens: Vec<String>,

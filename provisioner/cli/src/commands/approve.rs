@@ -101,9 +101,7 @@ pub fn run(command: ApproveCommand, printer: &Printer) -> Result<Exit, Failure> 
 }
 
 fn text(path: &Path) -> Result<String, Failure> {
-    let bytes = paths::read_bounded(path, LARGEST)?;
-    String::from_utf8(bytes)
-        .map_err(|error| Failure::of(format!("`{}` is no text", path.display()), &error))
+    paths::read_text(path, LARGEST)
 }
 
 fn secret(path: &Path) -> Result<SecretString, Failure> {

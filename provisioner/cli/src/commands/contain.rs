@@ -1,8 +1,9 @@
 //! `rebuild contain`: cuts an environment off, everywhere at once, without a backup, an approval or a working Vault.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
-use containment::{Event, Limits, Log, Outcome, Record, State, Summary};
+use containment::{Barrier, Event, Limits, Log, Outcome, Record, State, Summary};
 use executor::lock::Owner;
 use serde_json::json;
 
@@ -10,7 +11,7 @@ use crate::args::{ContainCommand, GlobalArgs};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::printer::{Format, Printer};
-use crate::session::barriers::{self, Barriers};
+use crate::session::barriers;
 use crate::session::blueprint;
 use crate::{carry, enact, paths};
 
@@ -23,7 +24,7 @@ pub async fn run(
     let root = paths::project(global.project.as_deref())?;
     let blueprint = blueprint(&root, &command.env, printer).await?;
     let now = jiff::Timestamp::now();
-    let barriers = barriers::open(&blueprint, &command.except, now).await?;
+    let barriers = barriers::open(&blueprint, &command.except, now).await;
     if command.dry_run {
         return preview(&barriers, printer).await;
     }
@@ -53,9 +54,9 @@ pub async fn run(
 }
 
 /// Closes everything; the undo of each item is in the log before it is closed.
-pub async fn close(
+async fn close(
     environment: &str,
-    barriers: &Barriers,
+    barriers: &[Arc<dyn Barrier>],
     now: jiff::Timestamp,
     printer: &Printer,
 ) -> Result<Summary, Failure> {
@@ -86,7 +87,7 @@ pub async fn close(
         },
     };
     let summary = containment::contain(
-        &barriers.all,
+        barriers,
         Limits::default(),
         log,
         &jiff::Timestamp::now,
@@ -98,8 +99,8 @@ pub async fn close(
     Ok(summary)
 }
 
-async fn preview(barriers: &Barriers, printer: &Printer) -> Result<Exit, Failure> {
-    let surveys = containment::survey(&barriers.all, Limits::default()).await;
+async fn preview(barriers: &[Arc<dyn Barrier>], printer: &Printer) -> Result<Exit, Failure> {
+    let surveys = containment::survey(barriers, Limits::default()).await;
     let open = surveys
         .iter()
         .flat_map(|(_, survey)| &survey.items)

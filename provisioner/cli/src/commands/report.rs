@@ -16,8 +16,8 @@ const LARGEST_KEY: usize = 64 << 10;
 /// Runs the command.
 pub fn run(command: ReportCommand, printer: &Printer) -> Result<Exit, Failure> {
     let ReportCommand::Verify(ReportVerify { bundle, key }) = command;
-    let bytes = paths::read_bounded(&key, LARGEST_KEY)?;
-    let trusted = fingerprint_of(String::from_utf8_lossy(&bytes).trim()).map_err(|error| {
+    let text = paths::read_text(&key, LARGEST_KEY)?;
+    let trusted = fingerprint_of(text.trim()).map_err(|error| {
         Failure::of(format!("`{}` holds no public key", key.display()), &error)
             .hint("give the file that ends in .pub: one line, as OpenSSH writes it")
     })?;

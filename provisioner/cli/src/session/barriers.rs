@@ -11,21 +11,13 @@ use planner::Generation;
 use provider_ec2::contain as ec2;
 use provider_iam::contain as iam;
 use provider_kubernetes::{KubernetesBarrier, Reach};
-use provider_vault::Settings;
 use provider_vault::contain::{self as vault, VaultBarrier};
 
-use super::{Blueprint, connection};
+use super::Blueprint;
 use crate::failure::Failure;
-use crate::sources::secret;
 
 /// A place that does not say who we are there by then is not touched.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// The environment's places.
-pub struct Barriers {
-    /// In the order they are told in.
-    pub all: Vec<Arc<dyn Barrier>>,
-}
 
 /// A place that can't be opened: looking at it says why.
 struct Shut {
@@ -48,26 +40,19 @@ impl Barrier for Shut {
     }
 }
 
-/// Connects to each of the environment's places; changes nothing.
+/// Connects to each of the environment's places, in the order they are told in; changes nothing.
 ///
 /// `except` are generations that stay open.
 pub async fn open(
     blueprint: &Blueprint,
     except: &[Generation],
     now: jiff::Timestamp,
-) -> Result<Barriers, Failure> {
+) -> Vec<Arc<dyn Barrier>> {
     let except: BTreeSet<Generation> = except.iter().cloned().collect();
     let environment = blueprint.environment.name().to_owned();
     let named = &blueprint.environment.document.containment;
     let resolved = &blueprint.resolved;
-    let aws = connection(
-        resolved,
-        &resolved.aws.region,
-        &resolved.aws.endpoint,
-        &resolved.aws.profile,
-    )
-    .load()
-    .await;
+    let aws = super::aws(resolved).await;
     let mut all: Vec<Arc<dyn Barrier>> = Vec::new();
     match account(&aws, &resolved.aws.account).await {
         Ok(principal) => {
@@ -107,7 +92,7 @@ pub async fn open(
         Ok(Some(vault)) => all.push(Arc::new(vault)),
         Err(failure) => all.push(shut("vault", &failure)),
     }
-    Ok(Barriers { all })
+    all
 }
 
 /// The environment's Vault, where it names something in it to revoke.
@@ -116,13 +101,7 @@ fn vault(blueprint: &Blueprint) -> Result<Option<VaultBarrier>, Failure> {
     if named.leases.is_empty() && named.tokens.is_empty() {
         return Ok(None);
     }
-    let place = &blueprint.resolved.vault;
-    let settings = Settings {
-        address: place.address.clone(),
-        ca_file: place.ca.clone(),
-        token: secret::held(&place.token)?,
-        mounts: Vec::new(),
-    };
+    let settings = super::vault(&blueprint.resolved, Vec::new())?;
     let reach = vault::Reach {
         leases: named.leases.clone(),
         tokens: named.tokens.clone(),

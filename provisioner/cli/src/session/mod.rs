@@ -57,14 +57,7 @@ impl Session {
         } = blueprint(root, name, printer).await?;
         // Only now: installing and starting the sandbox may have taken minutes, and puts a fresh backup there.
         let now = jiff::Timestamp::now();
-        let aws = connection(
-            &resolved,
-            &resolved.aws.region,
-            &resolved.aws.endpoint,
-            &resolved.aws.profile,
-        )
-        .load()
-        .await;
+        let aws = aws(&resolved).await;
         let objects = connection(
             &resolved,
             &resolved.aws.region,
@@ -75,16 +68,12 @@ impl Session {
         .await;
         let control = control(&resolved).await;
         let vault = Arc::new(
-            Vault::connect(&Settings {
-                address: resolved.vault.address.clone(),
-                ca_file: resolved.vault.ca.clone(),
-                token: secret::held(&resolved.vault.token)?,
-                mounts: vec![resolved.vault.mount.clone()],
-            })
-            .map_err(|error| {
-                Failure::of("Vault can't be used", &error)
-                    .hint(format!("correct `where.vault` in {}", environment.file()))
-            })?,
+            Vault::connect(&vault(&resolved, vec![resolved.vault.mount.clone()])?).map_err(
+                |error| {
+                    Failure::of("Vault can't be used", &error)
+                        .hint(format!("correct `where.vault` in {}", environment.file()))
+                },
+            )?,
         );
         let secrets: Arc<dyn SecretSource> = vault.clone();
         let kubernetes = cluster(&environment, &resolved)
@@ -349,6 +338,25 @@ pub fn places(mut found: BTreeMap<String, String>) -> BTreeMap<String, String> {
         found.insert("cluster".to_owned(), context);
     }
     found
+}
+
+/// EC2, IAM and STS; nothing is asked yet.
+async fn aws(resolved: &Resolved) -> aws_config::SdkConfig {
+    let place = &resolved.aws;
+    connection(resolved, &place.region, &place.endpoint, &place.profile)
+        .load()
+        .await
+}
+
+/// How the environment's Vault is reached, and which mounts are looked at.
+fn vault(resolved: &Resolved, mounts: Vec<String>) -> Result<Settings, Failure> {
+    let place = &resolved.vault;
+    Ok(Settings {
+        address: place.address.clone(),
+        ca_file: place.ca.clone(),
+        token: secret::held(&place.token)?,
+        mounts,
+    })
 }
 
 /// How AWS or a store is reached from the environment's place.

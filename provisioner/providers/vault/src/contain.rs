@@ -28,7 +28,7 @@ const AT_ONCE: usize = 8;
 /// What of a Vault is revoked.
 #[derive(Clone, Debug, Default)]
 pub struct Reach {
-    /// Leases whose ids begin with one of these: `database/creds/api`.
+    /// Leases below one of these whole paths: `database/creds/api`.
     pub leases: Vec<String>,
     /// Tokens made by paths that begin with one of these: `auth/kubernetes/login`.
     pub tokens: Vec<String>,
