@@ -2,10 +2,9 @@
 
 use executor::scheduler::{End, Outcome};
 use executor::{Journal, Run, Runs, Scope};
-use planner::{Action, Inventory, Plan, Rotate};
+use planner::{Action, Inventory, Plan, Rotate, Scenario};
 
 use approval::Authority;
-use environment::Scenario;
 
 use crate::args::ConsentArgs;
 use crate::carry::{self, Held};
@@ -154,7 +153,7 @@ async fn again(
     printer: &Printer,
 ) -> Result<(Plan, Scope, Inventory), Failure> {
     let which = Which::Exactly(plan.target.generation.clone());
-    if consent::scenario(plan) == Scenario::Destroy {
+    if plan.scenario == Scenario::Destroy {
         let (scope, seen) = destruction(session, &which).await?;
         let fresh = session.blueprint.destroy(&seen)?;
         return Ok((fresh, scope, seen.inventory));

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use manifest::{Code, Version};
-use planner::Severity;
 use planner::kinds::check::Expectation;
 use planner::kinds::vault::Generator;
+use planner::{Scenario, Severity};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -375,28 +375,6 @@ form! {
         valid_for: Span,
         /// How many people are needed, for what; nobody where it is not said.
         needed: BTreeMap<Scenario, u8>,
-    }
-}
-
-/// What a plan is made for.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Scenario {
-    /// Building or mending a generation.
-    FullLoss,
-    /// Removing a generation.
-    Destroy,
-}
-
-impl Scenario {
-    /// As it is written.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::FullLoss => "full-loss",
-            Self::Destroy => "destroy",
-        }
     }
 }
 

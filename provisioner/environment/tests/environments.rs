@@ -142,6 +142,7 @@ fn every_environment_can_be_planned() {
                 .desired(&resolved, &generation, Some(&pin()))
                 .unwrap(),
             inventory: planner::Inventory::default(),
+            case: planner::Case::default(),
             target: planner::plan::Target {
                 environment: environment.name().into(),
                 generation,

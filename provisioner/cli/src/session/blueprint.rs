@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use environment::{Environment, Resolved};
 use executor::Scope;
 use planner::plan::{PinnedBackup, Target};
-use planner::{Generation, Input, Plan, Resource, Rotate, applyset};
+use planner::{Case, Generation, Input, Plan, Resource, Rotate, applyset};
 
 use super::overlay;
 use crate::failure::Failure;
@@ -107,6 +107,7 @@ impl Blueprint {
     fn input(&self, seen: &Recorded) -> Result<Input, Failure> {
         Ok(Input {
             desired: Vec::new(),
+            case: Case::default(),
             inventory: seen.inventory.clone(),
             target: Target {
                 environment: self.environment.name().to_owned(),
