@@ -303,6 +303,12 @@ pub enum SandboxCommand {
     Status,
     /// Stop every server and forget what they hold.
     Reset,
+    /// Plant what somebody who got in would leave behind: a user and a key in the newest backup, keys, rules, tokens, rights and pods.
+    Attack {
+        /// The environment in the sandbox that is attacked.
+        #[arg(long, value_name = "NAME", default_value = "sandbox")]
+        env: String,
+    },
     /// Hold the servers; started by `up`.
     #[command(hide = true)]
     Supervise {

@@ -47,6 +47,8 @@ form! {
         #[serde(default)] approvals: Approvals,
         /// What is the environment's although it carries no marks of ours, and is cut off after a breach.
         #[serde(default)] containment: Containment,
+        /// What a rebuild after a breach is told beforehand.
+        #[serde(default)] breach: Breach,
         /// Who is told and asked.
         #[serde(default)] contacts: Vec<Contact>,
         /// API budgets by provider, below the published limits.
@@ -433,6 +435,17 @@ form! {
         tokens: Vec<String>,
         /// Tokens with one of these policies are left alone.
         keep_policies: Vec<String>,
+    }
+}
+form! {
+    /// What a rebuild after a breach is told beforehand.
+    #[derive(Default)]
+    #[serde(default)]
+    Breach {
+        /// Terraform states that know the old environment: `s3://BUCKET/KEY`. They are only read.
+        terraform_states: Vec<String>,
+        /// References to the old environment that are wanted, each with its reason.
+        allowed_references: Vec<planner::taint::Allowed>,
     }
 }
 form! {

@@ -11,6 +11,7 @@
 //! - [`render`](mod@render): from templates to resources, every fault with its place.
 //! - [`planning`]: the plan itself, and the one that takes a generation down. [`checks`]: remarks on it. [`file`](mod@file): the plan on disk.
 //! - [`preview`]: the plan as people read it. [`schema`]: its JSON Schema.
+//! - [`hardening`]: what is weak in what was built.
 //! - [`scenario`]: what a plan is made for.
 //! - [`taint`]: that nothing new points at the old environment.
 //! - [`identity`]: names, client tokens and digests that make every effect idempotent.
@@ -26,6 +27,7 @@ mod estimate;
 pub mod file;
 pub mod finding;
 mod graph;
+pub mod hardening;
 pub mod identity;
 pub mod kind;
 pub mod kinds;

@@ -3,7 +3,7 @@
 mod apply;
 mod approve;
 mod backups;
-mod contain;
+pub mod contain;
 mod doctor;
 mod plan;
 mod render;

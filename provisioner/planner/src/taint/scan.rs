@@ -57,6 +57,11 @@ pub enum Content<'a> {
 pub(crate) fn check(taint: &Taint, desired: &BTreeMap<Address, Resource>) -> Vec<Finding> {
     let subjects: Vec<(String, &Value)> = desired
         .iter()
+        // What tries old credentials has to name them.
+        .filter(|(address, _)| {
+            !["check.rotated", "check.refused", "check.sealed"]
+                .contains(&address.qualified_kind().as_str())
+        })
         .map(|(address, resource)| (address.to_string(), &resource.spec))
         .collect();
     let outcome = taint.check(subjects.iter().map(|(subject, spec)| Text {
