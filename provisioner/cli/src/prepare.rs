@@ -130,7 +130,7 @@ pub async fn plan(
         }
     };
     session.seed_from(pinned.clone());
-    let known = known(session, &inventory, &chosen, occasion).await?;
+    let known = known(session, &inventory, &chosen, &places, occasion).await?;
     let recorded = Recorded {
         now: session.now(),
         places: places.clone(),
@@ -155,6 +155,7 @@ async fn known(
     session: &Session,
     inventory: &Inventory,
     chosen: &Generation,
+    places: &BTreeMap<String, String>,
     occasion: Occasion,
 ) -> Result<Known, Failure> {
     let (told, old) = match occasion {
@@ -178,7 +179,10 @@ async fn known(
         dwell_seconds: u64::try_from(told.dwell.as_secs()).unwrap_or(0),
         generations: old.unwrap_or_else(standing),
     };
-    breach::known(&session.blueprint, inventory, incident, Vec::new()).await
+    let blueprint = &session.blueprint;
+    let when = (places, session.now());
+    let changed = breach::changed(blueprint, inventory, when, &incident.generations)?;
+    breach::known(blueprint, inventory, incident, changed).await
 }
 
 /// Observes, with what the right generation would take; one observation where the generation can be guessed.
@@ -238,7 +242,7 @@ pub fn seeded<'a>(inventory: &'a Inventory, generation: &Generation) -> Option<&
 }
 
 /// The pin a seed carries in its marks.
-fn own_pin(seed: &Observed) -> Option<PinnedBackup> {
+pub fn own_pin(seed: &Observed) -> Option<PinnedBackup> {
     serde_json::from_str(seed.marks.get("pin")?).ok()
 }
 
