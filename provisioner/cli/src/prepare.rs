@@ -108,6 +108,7 @@ pub async fn plan(
     let places = session.places().await?;
     let (scope, inventory) = look(session, &which).await?;
     let chosen = scope.generation.clone();
+    let mut remarks = Vec::new();
     let own = seeded(&inventory, &chosen).and_then(own_pin);
     let (pin, pinned) = match (wanted, own) {
         (Wanted::Own, own) => (own, None),
@@ -121,7 +122,8 @@ pub async fn plan(
             (Some(own), Some(pinned))
         }
         (Wanted::Asked(asked), _) => {
-            let pinned = session.verified(&asked, printer).await?;
+            let (pinned, newer) = session.verified(&asked, printer).await?;
+            remarks = newer;
             (Some(pinned.pin.clone()), Some(pinned))
         }
         (Wanted::Pinned(pin), _) => {
@@ -130,7 +132,8 @@ pub async fn plan(
         }
     };
     session.seed_from(pinned.clone());
-    let known = known(session, &inventory, &chosen, &places, occasion).await?;
+    let mut known = known(session, &inventory, &chosen, &places, occasion).await?;
+    known.remarks.extend(remarks);
     let recorded = Recorded {
         now: session.now(),
         places: places.clone(),

@@ -85,7 +85,7 @@ pub async fn run(
     });
     let began = Instant::now();
     looks.push(match session.verified("latest", printer).await {
-        Ok(source) => Look {
+        Ok((source, _)) => Look {
             endpoint: "backups".to_owned(),
             ok: true,
             detail: format!(

@@ -251,8 +251,12 @@ impl Session {
         Ok(actual)
     }
 
-    /// The backup asked for, verified.
-    pub async fn verified(&self, asked: &str, printer: &Printer) -> Result<Source, Failure> {
+    /// The backup asked for, verified; with a note on each newer one that was passed over.
+    pub async fn verified(
+        &self,
+        asked: &str,
+        printer: &Printer,
+    ) -> Result<(Source, Vec<Finding>), Failure> {
         let blueprint = &self.blueprint;
         pin::pin(
             &blueprint.environment,

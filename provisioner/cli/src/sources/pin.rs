@@ -22,20 +22,21 @@ const NEIGHBOURS: usize = 2;
 /// Backups looked at to name another one instead of a bad one.
 const TRIED: usize = 8;
 
-/// Resolves and verifies.
+/// Resolves and verifies; with a note on each newer backup that was passed over.
 pub async fn pin(
     environment: &Environment,
     resolved: &Resolved,
     asked: &str,
     now: Timestamp,
     printer: &Printer,
-) -> Result<Pinned, Failure> {
+) -> Result<(Pinned, Vec<planner::Finding>), Failure> {
     let selector: Selector = asked.parse().map_err(|error| {
         Failure::of(format!("`{asked}` names no backup"), &error).hint(
             "give an id, `latest`, `before:2026-11-20T14:00:00Z`, or `known-good:before=2026-11-20T14:00:00Z`",
         )
     })?;
     let mut survey = Survey::open(environment, resolved, now, printer).await?;
+    let mut newer = Vec::new();
     let (chosen, until) = match &selector {
         Selector::KnownGood { before, dwell } => {
             let policy = policy(
@@ -50,18 +51,24 @@ pub async fn pin(
             };
             for passed in &choice.found.passed_over {
                 let reasons: Vec<String> = passed.reasons.iter().map(ToString::to_string).collect();
-                printer.note(&format!(
-                    "passed over {}: {}",
-                    survey.sources.candidate(passed.candidate).id(),
-                    reasons.join("; ")
-                ));
+                let id = survey.sources.candidate(passed.candidate).id().to_string();
+                let why = reasons.join("; ");
+                printer.note(&format!("passed over {id}: {why}"));
+                newer.push(planner::Finding {
+                    severity: planner::Severity::Note,
+                    code: "backup.passed-over".to_owned(),
+                    subject: id,
+                    message: format!("it is newer and was not taken: {why}"),
+                    hint: String::new(),
+                });
             }
             (chosen, Some(policy.cutoff()))
         }
         Selector::Before(time) => (selected(&survey, &selector, asked)?, Some(*time)),
         Selector::Latest | Selector::Id { .. } => (selected(&survey, &selector, asked)?, None),
     };
-    checked(&mut survey, chosen, until, printer).await
+    let pinned = checked(&mut survey, chosen, until, printer).await?;
+    Ok((pinned, newer))
 }
 
 /// How strong a lock an environment asks for.
