@@ -6,7 +6,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::world::World;
+use crate::main_job::looked_at;
+use crate::world::{World, until};
 
 const MAIN: [&str; 4] = ["--env", "sandbox", "--yes", "--from-backup"];
 
@@ -17,12 +18,7 @@ fn nothing_planted_survives_a_breach() {
     world.rebuild(&[&MAIN[..], &["latest"]].concat()).exits(0);
     let old = newest(&world);
     let old_key = api_key(&world, &old);
-    // Backups count by the second they were stored in.
-    world.shell("sleep 2");
-    let noticed = jiff::Timestamp::now()
-        .strftime("%Y-%m-%dT%H:%M:%SZ")
-        .to_string();
-    world.shell("sleep 2");
+    let noticed = noticed(&world);
     let attack = world
         .rebuild(&["sandbox", "attack", "--format", "json"])
         .exits(0)
@@ -78,6 +74,7 @@ fn nothing_planted_survives_a_breach() {
     let said = breach(&known_good, &main).exits(0);
     assert!(said.out.contains("No changes"), "{}", said.out);
     assert_eq!(newest(&world), new);
+    killed_at_twenty_moments(&world, &new);
     for secret in secrets.iter().filter_map(|one| one["secret"].as_str()) {
         assert!(
             !world.printed.borrow().contains(secret),
@@ -86,18 +83,97 @@ fn nothing_planted_survives_a_breach() {
     }
 }
 
+/// A second attack, and a breach that is killed over and over: one new generation in the end, whole, with everything cut off.
+fn killed_at_twenty_moments(world: &World, old: &str) {
+    let key = api_key(world, old);
+    let noticed = noticed(world);
+    world.rebuild(&["sandbox", "attack"]).exits(0);
+    let secrets = fs::read(world.home().join("state/rebuild/sandbox/attack.json"));
+    let secrets: Vec<Value> =
+        serde_json::from_slice(&secrets.expect("the planted credentials")).expect("JSON");
+    let known_good = format!("known-good:before={noticed}");
+    let arguments = [&MAIN[..], &[&known_good, "--scenario", "breach"]].concat();
+    for moment in 0..20 {
+        // Where nothing is written yet, so early that the next one begins anew; then a little further than the one before came.
+        let lines = progress(world) + 1 + 2 * moment;
+        let mut child = world.start(&arguments);
+        until("the run gets further", || {
+            progress(world) >= lines || child.try_wait().expect("a child").is_some()
+        });
+        child.kill().expect("SIGKILL");
+        child.wait().expect("its end");
+    }
+    let said = world.rebuild(&arguments).exits(0);
+    let new = newest(world);
+    let last = format!("sandbox {new}: complete");
+    assert!(
+        said.out.contains(&last) || said.out.contains("No changes"),
+        "{}",
+        said.out
+    );
+    let found = generations(world);
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert_ne!(new, old);
+    looked_at::each_once(world, &new);
+    gone(world, &new, &secrets);
+    refused(world, &key);
+    let said = world.rebuild(&arguments).exits(0);
+    assert!(said.out.contains("No changes"), "{}", said.out);
+}
+
+/// Lines that all runs and all containments on this machine wrote.
+fn progress(world: &World) -> usize {
+    let folders = [
+        world.runs(),
+        world.home().join("state/rebuild/contain/sandbox"),
+    ];
+    let files = folders
+        .iter()
+        .filter_map(|folder| fs::read_dir(folder).ok())
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .map(|path| {
+            if path.is_dir() {
+                path.join("journal.jsonl")
+            } else {
+                path
+            }
+        });
+    files
+        .filter_map(|file| fs::read(file).ok())
+        .map(|bytes| bytes.iter().filter(|byte| **byte == b'\n').count())
+        .sum()
+}
+
+/// A time between what was done before and what is done after, in seconds as backups count them.
+fn noticed(world: &World) -> String {
+    world.shell("sleep 2");
+    let now = jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string();
+    world.shell("sleep 2");
+    now
+}
+
 fn text(value: &Value) -> &str {
     value.as_str().expect("a text")
 }
 
-/// The newest generation.
-fn newest(world: &World) -> String {
+/// Every generation, oldest first.
+fn generations(world: &World) -> Vec<String> {
     let found = world
         .rebuild(&["generations", "--env", "sandbox", "--format", "json"])
         .exits(0)
         .json();
     let found = found.as_array().expect("generations");
-    text(&found.last().expect("one")["generation"]).to_owned()
+    found
+        .iter()
+        .map(|one| text(&one["generation"]).to_owned())
+        .collect()
+}
+
+fn newest(world: &World) -> String {
+    generations(world).pop().expect("a generation")
 }
 
 fn api_key(world: &World, generation: &str) -> String {

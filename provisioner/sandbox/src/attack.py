@@ -129,7 +129,11 @@ def ec2():
     client = session.client("ec2")
     marked = [{"Name": "tag:rebuild:environment", "Values": [endpoints["environment"]]}]
     groups = client.describe_security_groups(Filters=marked)["SecurityGroups"]
+    tags = {group["GroupId"]: {tag["Key"]: tag["Value"] for tag in group.get("Tags", [])} for group in groups}
+    newest = max((of.get("rebuild:generation", "") for of in tags.values()), default="")
     for group in groups:
+        if tags[group["GroupId"]].get("rebuild:generation") != newest:
+            continue
         # A port of its own, so that it does not meet a rule that is there.
         client.authorize_security_group_ingress(
             GroupId=group["GroupId"], IpProtocol="tcp", FromPort=4444, ToPort=4444, CidrIp="198.51.100.0/24"

@@ -5,7 +5,7 @@
 
 mod faults;
 mod killed;
-mod looked_at;
+pub mod looked_at;
 
 use serde_json::Value;
 
