@@ -100,6 +100,10 @@ fn killed_at_twenty_moments(world: &World, old: &str) {
         until("the run gets further", || {
             progress(world) >= lines || child.try_wait().expect("a child").is_some()
         });
+        assert!(
+            child.try_wait().expect("a child").is_none(),
+            "it ended by itself before moment {moment}"
+        );
         child.kill().expect("SIGKILL");
         child.wait().expect("its end");
     }
