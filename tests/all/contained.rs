@@ -184,7 +184,7 @@ fn sealed(world: &World, folder: &Path) {
         .exits(0)
         .json();
     assert_eq!(verified["verified"], true);
-    assert_eq!(verified["entries"], 8, "{verified}");
+    assert_eq!(verified["entries"], 9, "{verified}");
     let page = bundle.join("report.md");
     let mut altered = fs::read(&page).expect("a page");
     altered[0] ^= 1;

@@ -50,6 +50,12 @@ pub struct GlobalArgs {
     pub quiet: bool,
 }
 
+/// Scenarios that can be drilled: those that build a generation.
+fn drilled() -> impl TypedValueParser<Value = Scenario> {
+    PossibleValuesParser::new([Scenario::FullLoss, Scenario::Breach].map(Scenario::name))
+        .try_map(|name| name.parse::<Scenario>())
+}
+
 /// Scenarios that can be asked for; removing a generation has a command of its own.
 fn scenario() -> impl TypedValueParser<Value = Scenario> {
     let names = Scenario::ALL
@@ -129,6 +135,8 @@ pub enum Command {
     Generations(EnvironmentOnly),
     /// Remove one generation, in reverse order, only what is ours.
     Destroy(DestroyCommand),
+    /// Rebuild into a generation that is thrown away, time each stage, compare with the drills before, remove it.
+    Drill(DrillCommand),
     /// Each endpoint: reachable, who am I, clock, version.
     Doctor(EnvironmentOnly),
     /// The real servers behind `--env sandbox`.
@@ -288,6 +296,26 @@ pub struct DestroyCommand {
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Destroy without asking.
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+/// `rebuild drill`.
+#[derive(Clone, Debug, Args)]
+pub struct DrillCommand {
+    /// The environment.
+    #[arg(long, value_name = "NAME")]
+    pub env: String,
+    /// What is drilled.
+    #[arg(long, value_name = "NAME", default_value = "full-loss", value_parser = drilled())]
+    pub scenario: Scenario,
+    /// The backup to seed [default: `latest`; for a breach `known-good:before=` now].
+    #[arg(long, value_name = "ID|latest|before:TIME|known-good:before=TIME")]
+    pub from_backup: Option<String>,
+    /// Who agreed to it.
+    #[command(flatten)]
+    pub consent: ConsentArgs,
+    /// Drill without asking.
     #[arg(long, short)]
     pub yes: bool,
 }

@@ -6,6 +6,7 @@ use planner::{Action, Inventory, Plan, Rotate, Scenario};
 
 use approval::Authority;
 use jiff::SignedDuration;
+use notice::Stage;
 
 use crate::args::ConsentArgs;
 use crate::breach::{self, Known, Told};
@@ -18,7 +19,7 @@ use crate::printer::{Format, Printer};
 use crate::seal::SealedReport;
 use crate::session::Session;
 use crate::sources::Pinned;
-use crate::{paths, report};
+use crate::{notices, paths, report};
 
 /// Shows the plan, and where it may and should be applied asks and applies it.
 pub async fn offer(
@@ -296,7 +297,11 @@ async fn carried(
     journal: &mut Journal,
     printer: &Printer,
 ) -> Result<Exit, Failure> {
-    breach::before(session, plan, run, printer).await?;
+    notices::stage(session, plan, run, Stage::Begun, printer).await?;
+    if plan.incident.is_some() {
+        breach::before(session, plan, run, printer).await?;
+        notices::stage(session, plan, run, Stage::Contained, printer).await?;
+    }
     let budgets = session.budgets();
     let outcome = carry::out(
         plan,
@@ -310,8 +315,19 @@ async fn carried(
     .await?;
     breach::after(session, plan, run, &outcome, printer).await?;
     let written = report::write(session, plan, run, journal.records(), &outcome);
+    ended(session, plan, run, &outcome, printer).await;
     told(plan, &outcome, run, written, printer)?;
     carry::verdict(&outcome, &plan.target.environment)
+}
+
+/// Tells the channels how it ended, in the words of the internal message.
+async fn ended(session: &Session, plan: &Plan, run: &Run, outcome: &Outcome, printer: &Printer) {
+    let stage = match outcome.end {
+        End::Complete => Stage::Complete,
+        End::Failed | End::Interrupted(_) => Stage::Failed,
+    };
+    let text = std::fs::read_to_string(run.folder.join("message-internal.md")).unwrap_or_default();
+    notices::send(session, plan, run, (stage, &text), printer).await;
 }
 
 /// Says how it ended and where the report is. A report that can't be written fails the command, but only after that was said.

@@ -17,6 +17,13 @@ pub struct Found {
     pub objects: usize,
 }
 
+impl Found {
+    /// Neither retired nor built to be thrown away.
+    fn may_be_current(&self) -> bool {
+        self.state != "retired" && !self.generation.is_drill()
+    }
+}
+
 /// Every generation that left a mark anywhere, oldest first. Ids are made of the time, so their order is that of time.
 pub fn all(inventory: &Inventory) -> Vec<Found> {
     let mut found: BTreeMap<&Generation, Found> = BTreeMap::new();
@@ -39,7 +46,7 @@ pub fn newest_beside(old: &[Generation], inventory: &Inventory) -> Option<Genera
     all(inventory)
         .into_iter()
         .rev()
-        .find(|found| found.state != "retired" && !old.contains(&found.generation))
+        .find(|found| found.may_be_current() && !old.contains(&found.generation))
         .map(|found| found.generation)
 }
 
@@ -55,7 +62,7 @@ pub fn choose(
         "current" => match found
             .iter()
             .rev()
-            .find(|generation| generation.state != "retired")
+            .find(|generation| generation.may_be_current())
         {
             Some(generation) => Ok(generation.generation.clone()),
             None => fresh(),
@@ -88,6 +95,13 @@ pub fn fresh(now: jiff::Timestamp) -> Result<Generation, Failure> {
     let day = now.strftime("%Y%m%d").to_string();
     let part = now.as_second().rem_euclid(86_400) * PARTS / 86_400;
     format!("{day}-{part:04x}")
+        .parse()
+        .map_err(|error| Failure::of("no generation id could be made", &error))
+}
+
+/// A new id of a generation that is built to be thrown away.
+pub fn drill(now: jiff::Timestamp) -> Result<Generation, Failure> {
+    format!("{}{}", planner::identity::DRILL, fresh(now)?)
         .parse()
         .map_err(|error| Failure::of("no generation id could be made", &error))
 }
@@ -138,6 +152,7 @@ mod tests {
             pick("current", &[("20260103-cccc", Some("retired"))]),
             "fresh"
         );
+        assert_eq!(pick("current", &[("drill-20260104-dddd", None)]), "fresh");
         assert_eq!(pick("new", &all), "fresh");
         assert_eq!(pick("20260101-aaaa", &all), "20260101-aaaa");
         assert!(pick("20260101-aaab", &all).contains("did you mean `20260101-aaaa`"));

@@ -14,6 +14,7 @@ mod generation;
 mod hints;
 mod history;
 mod incident;
+mod notices;
 mod paths;
 mod prepare;
 mod printer;

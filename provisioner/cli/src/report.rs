@@ -118,9 +118,11 @@ pub fn write(
     if !authority.is_null() {
         files.push(AUTHORITY);
     }
-    if run.folder.join(breach::FILE).exists() {
-        files.push(breach::FILE);
-    }
+    files.extend(
+        [breach::FILE, "message-begun.md", "message-contained.md"]
+            .into_iter()
+            .filter(|name| run.folder.join(name).exists()),
+    );
     seal::seal(plan, run, &files)
 }
 
@@ -225,7 +227,7 @@ fn checklist(root: &Path) -> Result<Vec<Item>, Failure> {
     })
 }
 
-fn render(root: &Path, name: &str, path: &str, context: &Value) -> Result<String, Failure> {
+pub fn render(root: &Path, name: &str, path: &str, context: &Value) -> Result<String, Failure> {
     let failed = |error: &tera::Error| {
         Failure::of(format!("`{path}` can't be rendered"), error)
             .hint("correct the template; the run itself is over and its journal is kept")

@@ -51,6 +51,8 @@ form! {
         #[serde(default)] breach: Breach,
         /// Who is told and asked.
         #[serde(default)] contacts: Vec<Contact>,
+        /// Channels that are told what a run does; without them messages are only drafted.
+        #[serde(default)] notices: Vec<Notice>,
         /// API budgets by provider, below the published limits.
         #[serde(default)] budgets: BTreeMap<String, Budget>,
     }
@@ -458,6 +460,31 @@ form! {
         /// Address, number or channel.
         reach: String,
     }
+}
+form! {
+    /// A channel that is told what a run does.
+    Notice {
+        /// Which kind.
+        to: NoticeTo,
+        /// Where its address is held, which may carry a token; PagerDuty's own without it.
+        #[serde(default, skip_serializing_if = "Option::is_none")] url: Option<Held>,
+        /// PagerDuty's integration key.
+        #[serde(default, skip_serializing_if = "Option::is_none")] routing_key: Option<Held>,
+        /// Stages it is told of; all of them when it is empty.
+        #[serde(default)] at: Vec<notice::Stage>,
+    }
+}
+
+/// Kinds of channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NoticeTo {
+    /// A POST of JSON.
+    Webhook,
+    /// Slack's incoming webhook.
+    Slack,
+    /// PagerDuty's Events API v2.
+    Pagerduty,
 }
 form! {
     /// Calls a provider may be sent.

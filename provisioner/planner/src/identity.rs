@@ -19,6 +19,9 @@ use crate::canonical;
 #[schemars(with = "String")]
 pub struct Generation(String);
 
+/// What ids of generations begin with that are built to be thrown away.
+pub const DRILL: &str = "drill-";
+
 /// A text that is no generation id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -30,6 +33,11 @@ impl Generation {
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it is built to be thrown away. The id says so, since that is what even the first object of it carries.
+    pub fn is_drill(&self) -> bool {
+        self.0.starts_with(DRILL)
     }
 }
 

@@ -95,6 +95,9 @@ pub async fn before(
         return Ok(());
     };
     let mut report = read(run)?.unwrap_or_default();
+    if plan.target.generation.is_drill() {
+        return surveyed(session, run, report, printer).await;
+    }
     report.incident = declared(session, plan, incident).await?.id;
     keep(run, &report)?;
     let began = Timestamp::now();
@@ -106,6 +109,29 @@ pub async fn before(
     for closed in contained(&summary) {
         report.add(closed);
     }
+    keep(run, &report)
+}
+
+/// A drill looks at what would be cut off, and cuts nothing off.
+async fn surveyed(
+    session: &Session,
+    run: &Run,
+    mut report: Report,
+    printer: &Printer,
+) -> Result<(), Failure> {
+    let began = Timestamp::now();
+    let barriers = barriers::open(&session.blueprint, &[], began).await;
+    let mut items = 0;
+    for (place, survey) in containment::survey(&barriers, Limits::default()).await {
+        items += survey.items.len();
+        report
+            .unread
+            .extend(survey.unread.iter().map(|why| format!("{place}: {why}")));
+    }
+    printer.note(&format!(
+        "a breach would cut off {items} items; a drill does not"
+    ));
+    report.stage("contain", began);
     keep(run, &report)
 }
 
@@ -137,20 +163,11 @@ pub async fn after(
         return Ok(());
     }
     let mut report = read(run)?.unwrap_or_default();
-    let began = Timestamp::now();
-    let except = [plan.target.generation.clone()];
-    let barriers = barriers::open(&session.blueprint, &except, began).await;
-    let mut open = Vec::new();
-    for (place, survey) in containment::survey(&barriers, Limits::default()).await {
-        let items = survey.items.iter().filter(|item| item.state == State::Open);
-        open.extend(items.map(|item| format!("{place}: {}", item.what)));
-        open.extend(survey.unread.iter().map(|why| format!("{place}: {why}")));
+    if !plan.target.generation.is_drill() {
+        let began = Timestamp::now();
+        report.open = Some(still_open(session, plan, printer).await);
+        report.stage("prove", began);
     }
-    for one in &open {
-        printer.warn(&format!("of the old environment still open: {one}"));
-    }
-    report.open = Some(open);
-    report.stage("prove", began);
     let began = Timestamp::now();
     let scope = session.blueprint.scope(&plan.target.generation)?;
     let (_, inventory) = session.observe(scope).await?;
@@ -166,6 +183,23 @@ pub async fn after(
     report.hardening = Some(weak);
     report.stage("harden", began);
     keep(run, &report)
+}
+
+/// Items of the old generations that are open although they were cut off.
+async fn still_open(session: &Session, plan: &Plan, printer: &Printer) -> Vec<String> {
+    let began = Timestamp::now();
+    let except = [plan.target.generation.clone()];
+    let barriers = barriers::open(&session.blueprint, &except, began).await;
+    let mut open = Vec::new();
+    for (place, survey) in containment::survey(&barriers, Limits::default()).await {
+        let items = survey.items.iter().filter(|item| item.state == State::Open);
+        open.extend(items.map(|item| format!("{place}: {}", item.what)));
+        open.extend(survey.unread.iter().map(|why| format!("{place}: {why}")));
+    }
+    for one in &open {
+        printer.warn(&format!("of the old environment still open: {one}"));
+    }
+    open
 }
 
 impl Report {

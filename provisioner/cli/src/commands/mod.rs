@@ -5,6 +5,7 @@ mod approve;
 mod backups;
 pub mod contain;
 mod doctor;
+mod drill;
 mod plan;
 mod render;
 mod report;
@@ -48,6 +49,7 @@ pub fn run(cli: Cli, printer: &Printer) -> Result<Exit, Failure> {
         Command::Destroy(command) => block_on(apply::destroy(command, &global, printer))?,
         Command::Status(command) => block_on(status::status(command, &global, printer))?,
         Command::Generations(command) => block_on(status::generations(command, &global, printer))?,
+        Command::Drill(command) => block_on(drill::run(command, &global, printer))?,
         Command::Doctor(command) => block_on(doctor::run(command, &global, printer))?,
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use environment::{Environment, OldSecret, Resolved};
 use executor::Scope;
 use planner::plan::{PinnedBackup, Target};
-use planner::{Case, Generation, Input, Plan, Resource, Rotate, applyset};
+use planner::{Case, Generation, Input, Layer, Plan, Resource, Rotate, applyset};
 
 use super::overlay;
 use crate::failure::Failure;
@@ -51,6 +51,13 @@ impl Blueprint {
                 Failure::of("the objects in the cluster have no inventory", &error)
                     .hint("leave the labels of ApplySets out of the overlay")
             })?;
+        }
+        if generation.is_drill() {
+            // What leads users in leads them to what is live.
+            all.retain(|resource| {
+                planner::kinds::of(&resource.address)
+                    .is_none_or(|kind| kind.layer != Layer::Exposure)
+            });
         }
         Ok((all, inputs))
     }
