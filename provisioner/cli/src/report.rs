@@ -25,6 +25,7 @@ const LARGEST: usize = 1 << 20;
 /// File in the run's folder that says on whose word it was begun.
 const AUTHORITY: &str = "authority.json";
 const CHECKLIST: &str = "templates/reports/checklist.yaml";
+const FRAMEWORKS: &str = "templates/reports/frameworks.yaml";
 /// File in the run's folder, and its template.
 const PAGES: [(&str, &str); 4] = [
     ("report.md", "templates/reports/report.md.tera"),
@@ -59,6 +60,32 @@ struct Item {
     /// Beginnings of the addresses whose steps prove it.
     #[serde(default)]
     steps: Vec<String>,
+}
+
+/// A practice as it is written down.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Practice {
+    framework: String,
+    id: String,
+    practice: String,
+    /// Which part of the report shows it.
+    shown: String,
+    /// Beginnings of the addresses whose steps prove it; without any, the complete run does.
+    #[serde(default)]
+    steps: Vec<String>,
+    /// Only asked of a rebuild after a breach.
+    #[serde(default)]
+    breach: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Practiced {
+    framework: String,
+    id: String,
+    practice: String,
+    shown: String,
+    held: bool,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
@@ -103,6 +130,7 @@ pub fn write(
         "checklist": tick(items, plan, outcome),
         "stages": stages(plan, records, around.as_ref()),
         "breach": around,
+        "frameworks": practices(root, plan, outcome)?,
         "rotation": rotation(plan, records),
         "contacts": session.blueprint.environment.document.contacts,
     });
@@ -324,7 +352,8 @@ fn created(plan: &Plan, outcome: &Outcome) -> Vec<String> {
         .collect()
 }
 
-fn tick(items: Vec<Item>, plan: &Plan, outcome: &Outcome) -> Vec<Ticked> {
+/// Whether each resource ended as wanted, by address.
+fn held(plan: &Plan, outcome: &Outcome) -> BTreeMap<String, bool> {
     let done: HashSet<&str> = outcome.done.iter().map(String::as_str).collect();
     let mut held: BTreeMap<String, bool> = plan
         .unchanged
@@ -337,18 +366,51 @@ fn tick(items: Vec<Item>, plan: &Plan, outcome: &Outcome) -> Vec<Ticked> {
             .and_modify(|all| *all &= holds)
             .or_insert(holds);
     }
+    held
+}
+
+/// Whether everything whose address begins with one of these ended as wanted, and there is such a thing.
+fn proven(held: &BTreeMap<String, bool>, steps: &[String]) -> bool {
+    let mut proofs = held
+        .iter()
+        .filter(|(address, _)| steps.iter().any(|start| address.starts_with(start)))
+        .peekable();
+    proofs.peek().is_some() && proofs.all(|(_, holds)| *holds)
+}
+
+/// Which practices of which frameworks the run shows.
+fn practices(root: &Path, plan: &Plan, outcome: &Outcome) -> Result<Vec<Practiced>, Failure> {
+    let listed: Vec<Practice> =
+        serde_yaml::from_str(&read(root, FRAMEWORKS)?).map_err(|error| {
+            Failure::of(format!("`{FRAMEWORKS}` is no list of practices"), &error)
+                .hint("correct the file")
+        })?;
+    let held = held(plan, outcome);
+    Ok(listed
+        .into_iter()
+        .filter(|practice| !practice.breach || plan.incident.is_some())
+        .map(|practice| Practiced {
+            held: if practice.steps.is_empty() {
+                outcome.end == End::Complete
+            } else {
+                proven(&held, &practice.steps)
+            },
+            framework: practice.framework,
+            id: practice.id,
+            practice: practice.practice,
+            shown: practice.shown,
+        })
+        .collect())
+}
+
+fn tick(items: Vec<Item>, plan: &Plan, outcome: &Outcome) -> Vec<Ticked> {
+    let held = held(plan, outcome);
     items
         .into_iter()
-        .map(|item| {
-            let mut proofs = held
-                .iter()
-                .filter(|(address, _)| item.steps.iter().any(|start| address.starts_with(start)))
-                .peekable();
-            Ticked {
-                done: proofs.peek().is_some() && proofs.all(|(_, holds)| *holds),
-                by: item.by.unwrap_or_else(|| "rebuild".to_owned()),
-                item: item.item,
-            }
+        .map(|item| Ticked {
+            done: proven(&held, &item.steps),
+            by: item.by.unwrap_or_else(|| "rebuild".to_owned()),
+            item: item.item,
         })
         .collect()
 }

@@ -20,6 +20,7 @@ fn reports_and_communications() {
         "findings": [{"severity": "note", "code": "bucket.without-lock", "subject": "s3.bucket.data", "message": "no lock"}],
         "stages": [{"name": "network", "began": "2026-11-24T02:01:00Z", "seconds": 12.34}],
         "rotation": [],
+        "frameworks": [{"framework": "CIS Controls v8.1", "id": "11.5", "practice": "Recovery is tested", "shown": "this run", "held": true}],
         "checklist": [{"item": "Backup verified", "done": true, "by": "tool"}, {"item": "Users told", "done": false, "by": "human"}],
         "contacts": [{"name": "Support", "role": "customers", "reach": "support@example.com"}],
     });
