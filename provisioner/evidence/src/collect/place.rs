@@ -11,6 +11,8 @@ use crate::Source;
 
 /// Bytes of one piece; a larger one is noted as missing.
 pub const LARGEST_PIECE: usize = 64 << 20;
+/// How the reason begins when something is collected by somebody else.
+pub(crate) const ELSEWHERE: &str = "collected elsewhere: ";
 /// Characters of one part of a name.
 const LONGEST_PART: usize = 150;
 
@@ -65,24 +67,42 @@ impl Shelf {
 
     /// Keeps a value as JSON under `PLACE/NAME.json`. `call` is the request it answers, `service` what answered.
     pub async fn put(&self, name: &str, call: &str, service: &str, value: &impl Serialize) {
-        let content = match serde_json::to_vec_pretty(value) {
-            Ok(bytes) if bytes.len() > LARGEST_PIECE => Content::Missing(format!(
-                "it has {} bytes, more than {LARGEST_PIECE}",
-                bytes.len()
-            )),
-            Ok(bytes) => Content::Bytes(bytes),
-            Err(error) => Content::Missing(format!("it has no JSON form: {error}")),
+        match serde_json::to_vec_pretty(value) {
+            Ok(bytes) => {
+                self.answer(&format!("{name}.json"), call, service, bytes)
+                    .await;
+            }
+            Err(error) => {
+                let why = format!("it has no JSON form: {error}");
+                self.missing(name, call, service, &why).await;
+            }
+        }
+    }
+
+    /// Keeps an answer as the service gave it, under `PLACE/NAME`. It must be one that has no secret value in it.
+    pub async fn answer(&self, name: &str, call: &str, service: &str, bytes: Vec<u8>) {
+        let content = if bytes.len() > LARGEST_PIECE {
+            let size = bytes.len();
+            Content::Missing(format!("it has {size} bytes, more than {LARGEST_PIECE}"))
+        } else {
+            Content::Bytes(bytes)
         };
         self.push(name, call, service, content).await;
     }
 
-    /// Says that `PLACE/NAME.json` could not be read.
+    /// Says that something could not be read, under `PLACE/NAME`.
     pub async fn missing(&self, name: &str, call: &str, service: &str, why: &impl Display) {
         self.push(name, call, service, Content::Missing(why.to_string()))
             .await;
     }
 
-    /// One or the other.
+    /// Says that something is not this tool's to collect, and where it is: missing, but no failure.
+    pub async fn elsewhere(&self, name: &str, call: &str, service: &str, place: &str) {
+        self.missing(name, call, service, &format!("{ELSEWHERE}{place}"))
+            .await;
+    }
+
+    /// A value, or why there is none.
     pub async fn keep<E: Display>(
         &self,
         name: &str,
@@ -98,7 +118,7 @@ impl Shelf {
 
     async fn push(&self, name: &str, call: &str, service: &str, content: Content) {
         let piece = Piece {
-            name: format!("{}/{name}.json", self.place),
+            name: format!("{}/{name}", self.place),
             source: Source {
                 call: call.to_owned(),
                 service: service.to_owned(),

@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::Source;
-use crate::collect::place::{Collector, Content, Piece, Shelf};
+use crate::collect::place::{Collector, Content, ELSEWHERE, Piece, Shelf};
 use crate::writer::{WriteError, Writer};
 
 /// Pieces that wait to be written.
@@ -43,6 +43,14 @@ pub struct Absent {
     pub reason: String,
 }
 
+impl Absent {
+    /// Whether somebody else collects it, so that its absence is no failure of this collection.
+    #[must_use]
+    pub fn is_elsewhere(&self) -> bool {
+        self.reason.starts_with(ELSEWHERE)
+    }
+}
+
 /// How it ended in one place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Part {
@@ -62,10 +70,10 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Whether nothing is missing.
+    /// Whether nothing is missing but what somebody else collects.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.parts.iter().all(|part| part.missing.is_empty())
+        self.missing().all(Absent::is_elsewhere)
     }
 
     /// What is missing, of all places.
@@ -143,7 +151,7 @@ fn one(
     let mut piece = piece;
     if part.pieces + part.missing.len() == limits.pieces {
         piece = Piece {
-            name: format!("{}/beyond.json", part.name),
+            name: format!("{}/beyond", part.name),
             source: Source {
                 call: "collect".to_owned(),
                 service: part.name.clone(),
