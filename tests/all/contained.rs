@@ -56,8 +56,7 @@ fn two_people_agree_and_what_was_planted_is_cut_off() {
     let file = project.join("environments/sandbox/environment.yaml");
     let mut environment = fs::read_to_string(&file).expect("the environment");
     environment.push_str(&format!(
-        "approvals:\n  needed: {{full-loss: 2, destroy: 1}}\n  approvers:\n    - {{name: ada, key: {:?}}}\n    - {{name: bob, key: {:?}}}\n\
-         containment:\n  iam_users: [deployer]\n  vault: {{leases: [], tokens: [auth/token/], keep_policies: [rescue]}}\n",
+        "approvals:\n  needed: {{full-loss: 2, destroy: 1}}\n  approvers:\n    - {{name: ada, key: {:?}}}\n    - {{name: bob, key: {:?}}}\n",
         ada.line, bob.line
     ));
     fs::write(&file, environment).expect("written");

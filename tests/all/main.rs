@@ -1,5 +1,6 @@
 //! Tests of the whole: the command line as people see it, and runs on real servers.
 
+mod breach;
 mod command;
 mod contained;
 mod failover;

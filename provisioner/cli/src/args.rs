@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+use planner::Scenario;
 
 use crate::printer::Format;
 
@@ -48,6 +50,15 @@ pub struct GlobalArgs {
     pub quiet: bool,
 }
 
+/// Scenarios that can be asked for; removing a generation has a command of its own.
+fn scenario() -> impl TypedValueParser<Value = Scenario> {
+    let names = Scenario::ALL
+        .into_iter()
+        .filter(|scenario| *scenario != Scenario::Destroy)
+        .map(Scenario::name);
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<Scenario>())
+}
+
 /// What a plan is made of.
 #[derive(Clone, Debug, Args)]
 pub struct PlanArgs {
@@ -61,6 +72,9 @@ pub struct PlanArgs {
         required = true
     )]
     pub from_backup: Option<String>,
+    /// What is to be recovered from; `rebuild scenarios` says what each does and needs.
+    #[arg(long, value_name = "NAME", default_value = "full-loss", value_parser = scenario())]
+    pub scenario: Scenario,
     /// Which build: `current` (the newest unretired one, else a new one), `new`, or an id.
     #[arg(long, value_name = "ID|current|new", default_value = "current")]
     pub generation: String,
@@ -107,6 +121,8 @@ pub enum Command {
     Resume(ResumeCommand),
     /// Cut a breached environment off, everywhere at once; needs no backup and no approval.
     Contain(ContainCommand),
+    /// What can be recovered from: what each scenario does, in which stages, and what it needs.
+    Scenarios,
     /// What is there, which generation, what has drifted: by asking the clouds.
     Status(EnvironmentOnly),
     /// Every generation of an environment, by asking the clouds.
@@ -287,6 +303,12 @@ pub enum SandboxCommand {
     Status,
     /// Stop every server and forget what they hold.
     Reset,
+    /// Plant what somebody who got in would leave behind: a user and a key in the newest backup, keys, rules, tokens, rights and pods.
+    Attack {
+        /// The environment in the sandbox that is attacked.
+        #[arg(long, value_name = "NAME", default_value = "sandbox")]
+        env: String,
+    },
     /// Hold the servers; started by `up`.
     #[command(hide = true)]
     Supervise {

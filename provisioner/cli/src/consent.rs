@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use approval::{Authority, BreakGlass, Subject, Submitted};
-use environment::{Document, Scenario};
+use environment::Document;
 use executor::lock::Owner;
 use planner::Plan;
 
@@ -22,22 +22,13 @@ pub fn saved(path: &Path) -> Result<Plan, Failure> {
     })
 }
 
-/// What a plan is made for. One made from no input files takes a generation down.
-pub fn scenario(plan: &Plan) -> Scenario {
-    if plan.inputs.is_empty() {
-        Scenario::Destroy
-    } else {
-        Scenario::FullLoss
-    }
-}
-
 /// What approvers sign.
 pub fn subject(plan: &Plan) -> Subject {
     Subject {
         environment: plan.target.environment.clone(),
         generation: plan.target.generation.to_string(),
         plan: plan.hash.clone(),
-        scenario: scenario(plan).name().to_owned(),
+        scenario: plan.scenario.name().to_owned(),
     }
 }
 
@@ -52,8 +43,7 @@ pub fn given(
     now: jiff::Timestamp,
     printer: &Printer,
 ) -> Result<Option<Authority>, Failure> {
-    let scenario = scenario(plan);
-    let Some(policy) = document.approvals.policy(scenario) else {
+    let Some(policy) = document.approvals.policy(plan.scenario) else {
         return Ok(None);
     };
     if let Some(reason) = &consent.break_glass {

@@ -2,17 +2,18 @@
 
 use executor::scheduler::{End, Outcome};
 use executor::{Journal, Run, Runs, Scope};
-use planner::{Action, Inventory, Plan, Rotate};
+use planner::{Action, Inventory, Plan, Rotate, Scenario};
 
 use approval::Authority;
-use environment::Scenario;
+use jiff::SignedDuration;
 
 use crate::args::ConsentArgs;
+use crate::breach::{self, Known, Told};
 use crate::carry::{self, Held};
 use crate::consent;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::prepare::{self, Recorded, Wanted, Which};
+use crate::prepare::{self, Occasion, Order, Recorded, Wanted, Which};
 use crate::printer::{Format, Printer};
 use crate::seal::SealedReport;
 use crate::session::Session;
@@ -154,7 +155,7 @@ async fn again(
     printer: &Printer,
 ) -> Result<(Plan, Scope, Inventory), Failure> {
     let which = Which::Exactly(plan.target.generation.clone());
-    if consent::scenario(plan) == Scenario::Destroy {
+    if plan.scenario == Scenario::Destroy {
         let (scope, seen) = destruction(session, &which).await?;
         let fresh = session.blueprint.destroy(&seen)?;
         return Ok((fresh, scope, seen.inventory));
@@ -164,7 +165,25 @@ async fn again(
         (None, Some(pin)) => Wanted::Pinned(pin.clone()),
         (None, None) => Wanted::Own,
     };
-    let (fresh, _) = prepare::plan(session, &which, wanted, rotations(plan), printer).await?;
+    let occasion = match &plan.incident {
+        Some(incident) => Occasion::Breach {
+            told: Told {
+                began: incident.began,
+                dwell: SignedDuration::from_secs(
+                    i64::try_from(incident.dwell_seconds).unwrap_or(i64::MAX),
+                ),
+            },
+            old: Some(incident.generations.clone()),
+        },
+        None => Occasion::Of(plan.scenario),
+    };
+    let order = Order {
+        which,
+        wanted,
+        rotate: rotations(plan),
+        occasion,
+    };
+    let (fresh, _) = prepare::plan(session, order, printer).await?;
     Ok((fresh.plan, fresh.scope, fresh.inventory))
 }
 
@@ -181,6 +200,7 @@ pub async fn destruction(
         inventory,
         generation: scope.generation.clone(),
         backup: None,
+        known: Known::default(),
     };
     Ok((scope, seen))
 }
@@ -268,7 +288,7 @@ async fn resumed(
 }
 
 async fn carried(
-    session: &Session,
+    session: &mut Session,
     plan: &Plan,
     (scope, inventory): (Scope, Inventory),
     held: &Held,
@@ -276,6 +296,7 @@ async fn carried(
     journal: &mut Journal,
     printer: &Printer,
 ) -> Result<Exit, Failure> {
+    breach::before(session, plan, run, printer).await?;
     let budgets = session.budgets();
     let outcome = carry::out(
         plan,
@@ -287,6 +308,7 @@ async fn carried(
         printer,
     )
     .await?;
+    breach::after(session, plan, run, &outcome, printer).await?;
     let written = report::write(session, plan, run, journal.records(), &outcome);
     told(plan, &outcome, run, written, printer)?;
     carry::verdict(&outcome, &plan.target.environment)

@@ -34,6 +34,15 @@ pub fn all(inventory: &Inventory) -> Vec<Found> {
     found.into_values().collect()
 }
 
+/// The newest unretired generation that is none of these.
+pub fn newest_beside(old: &[Generation], inventory: &Inventory) -> Option<Generation> {
+    all(inventory)
+        .into_iter()
+        .rev()
+        .find(|found| found.state != "retired" && !old.contains(&found.generation))
+        .map(|found| found.generation)
+}
+
 /// The generation asked for: `current`, `new` or an id.
 pub fn choose(
     asked: &str,

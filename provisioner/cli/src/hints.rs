@@ -19,6 +19,7 @@ pub fn provider(name: &str, kind: ErrorKind) -> String {
         ErrorKind::Foreign => "it is not ours and is never touched: rename it, remove it by hand, or take another name in the template".to_owned(),
         ErrorKind::Conflict => "somebody changed it meanwhile: plan again and look at the difference".to_owned(),
         ErrorKind::Deadline => "look at the object's own events; `rebuild resume` waits for it again".to_owned(),
+        ErrorKind::NotFound => format!("see in {} whether it was removed or is called otherwise", place(name)),
         ErrorKind::Unavailable => format!("put {} in order (unseal it, create what is missing), then run the same command again", place(name)),
     }
 }

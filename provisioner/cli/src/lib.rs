@@ -3,6 +3,7 @@
 //! Nothing below this crate prints or gives advice; nothing in this crate decides what a rebuild is.
 
 mod args;
+mod breach;
 mod carry;
 mod commands;
 mod consent;
@@ -12,6 +13,7 @@ mod failure;
 mod generation;
 mod hints;
 mod history;
+mod incident;
 mod paths;
 mod prepare;
 mod printer;

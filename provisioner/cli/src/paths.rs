@@ -1,6 +1,7 @@
 //! Where things live: the project, run records, caches.
 
-use std::io::Read;
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
@@ -77,4 +78,29 @@ fn base(variable: &str, below_home: &str) -> Result<PathBuf, Failure> {
         .join(below_home),
     };
     Ok(folder.join("rebuild"))
+}
+
+/// Writes a file that only its owner reads, whole or not at all.
+pub fn private_file(path: &Path, text: &str) -> Result<(), Failure> {
+    let failed = |error: &dyn std::error::Error| {
+        Failure::of(format!("`{}` can't be written", path.display()), error)
+            .hint("choose another place, or make room")
+    };
+    let part = path.with_added_extension("part");
+    let written = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&part)
+        .and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            file.sync_all()
+        })
+        .and_then(|()| std::fs::rename(&part, path));
+    written.map_err(|error| {
+        // What is left of it is of no use; that it can't be removed either adds nothing.
+        let _ = std::fs::remove_file(&part);
+        failed(&error)
+    })
 }

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use executor::Scope;
 use planner::plan::PinnedBackup;
-use planner::{Generation, Inventory, Observed, Plan, Rotate};
+use planner::{Generation, Incident, Inventory, Observed, Plan, Rotate, Scenario};
 use serde::{Deserialize, Serialize};
 
+use crate::breach::{self, Known, Told};
 use crate::failure::Failure;
 use crate::printer::Printer;
 use crate::session::{SEEDED, Session};
@@ -21,6 +22,33 @@ pub enum Which {
     Asked(String),
     /// This one, whether it is there yet or not: the plan's.
     Exactly(Generation),
+    /// The newest unretired one that is none of these, else a new one.
+    Beside(Vec<Generation>),
+}
+
+/// All that is asked for.
+pub struct Order {
+    /// Which generation.
+    pub which: Which,
+    /// Which backup.
+    pub wanted: Wanted,
+    /// Which secrets are renewed.
+    pub rotate: Rotate,
+    /// What it is for.
+    pub occasion: Occasion,
+}
+
+/// What a plan is for.
+pub enum Occasion {
+    /// One of the scenarios that need to know nothing more.
+    Of(Scenario),
+    /// A breach; `old` are the generations that are not trusted, all others that stand without it.
+    Breach {
+        /// What is known of the time.
+        told: Told,
+        /// The generations.
+        old: Option<Vec<Generation>>,
+    },
 }
 
 /// Which backup.
@@ -60,18 +88,25 @@ pub struct Recorded {
     pub generation: Generation,
     /// The backup that was verified.
     pub backup: Option<PinnedBackup>,
+    /// What else is known.
+    #[serde(default)]
+    pub known: Known,
 }
 
 /// Makes the plan.
 pub async fn plan(
     session: &mut Session,
-    which: &Which,
-    wanted: Wanted,
-    rotate: Rotate,
+    order: Order,
     printer: &Printer,
 ) -> Result<(Prepared, Recorded), Failure> {
+    let Order {
+        which,
+        wanted,
+        rotate,
+        occasion,
+    } = order;
     let places = session.places().await?;
-    let (scope, inventory) = look(session, which).await?;
+    let (scope, inventory) = look(session, &which).await?;
     let chosen = scope.generation.clone();
     let own = seeded(&inventory, &chosen).and_then(own_pin);
     let (pin, pinned) = match (wanted, own) {
@@ -95,12 +130,14 @@ pub async fn plan(
         }
     };
     session.seed_from(pinned.clone());
+    let known = known(session, &inventory, &chosen, &places, occasion).await?;
     let recorded = Recorded {
         now: session.now(),
         places: places.clone(),
         inventory: inventory.clone(),
         generation: chosen,
         backup: pin.clone(),
+        known,
     };
     let plan = session.blueprint.plan(&recorded, rotate)?;
     Ok((
@@ -114,11 +151,49 @@ pub async fn plan(
     ))
 }
 
+async fn known(
+    session: &Session,
+    inventory: &Inventory,
+    chosen: &Generation,
+    places: &BTreeMap<String, String>,
+    occasion: Occasion,
+) -> Result<Known, Failure> {
+    let (told, old) = match occasion {
+        Occasion::Of(scenario) => {
+            return Ok(Known {
+                scenario,
+                ..Known::default()
+            });
+        }
+        Occasion::Breach { told, old } => (told, old),
+    };
+    let standing = || {
+        generation::all(inventory)
+            .into_iter()
+            .map(|found| found.generation)
+            .filter(|generation| generation != chosen)
+            .collect()
+    };
+    let incident = Incident {
+        began: told.began,
+        dwell_seconds: u64::try_from(told.dwell.as_secs()).unwrap_or(0),
+        generations: old.unwrap_or_else(standing),
+    };
+    let blueprint = &session.blueprint;
+    let when = (places, session.now());
+    let changed = breach::changed(blueprint, inventory, when, &incident.generations)?;
+    breach::known(blueprint, inventory, incident, changed).await
+}
+
 /// Observes, with what the right generation would take; one observation where the generation can be guessed.
 pub async fn look(session: &mut Session, which: &Which) -> Result<(Scope, Inventory), Failure> {
     let last = history::last(session.blueprint.environment.name())?;
     let guess = match which {
         Which::Exactly(generation) => generation.clone(),
+        Which::Beside(old) => match &last {
+            Some(last) if !old.contains(&last.generation) => last.generation.clone(),
+            _ => generation::fresh(session.now())?,
+        },
         Which::Asked(asked) => match (asked.as_str(), &last) {
             ("new", _) | ("current", None) => generation::fresh(session.now())?,
             ("current", Some(last)) => last.generation.clone(),
@@ -131,6 +206,13 @@ pub async fn look(session: &mut Session, which: &Which) -> Result<(Scope, Invent
     let (scope, inventory) = observe(session, &guess).await?;
     let chosen = match which {
         Which::Exactly(generation) => generation.clone(),
+        Which::Beside(old) => match generation::newest_beside(old, &inventory) {
+            Some(generation) => generation,
+            None => match last {
+                Some(last) if last.begun && !old.contains(&last.generation) => last.generation,
+                _ => generation::fresh(session.now())?,
+            },
+        },
         Which::Asked(asked) => generation::choose(asked, &inventory, || match last {
             // Begun by a run that was cut short before anything of it could be seen.
             Some(last) if last.begun && asked != "new" => Ok(last.generation.clone()),
@@ -160,7 +242,7 @@ pub fn seeded<'a>(inventory: &'a Inventory, generation: &Generation) -> Option<&
 }
 
 /// The pin a seed carries in its marks.
-fn own_pin(seed: &Observed) -> Option<PinnedBackup> {
+pub fn own_pin(seed: &Observed) -> Option<PinnedBackup> {
     serde_json::from_str(seed.marks.get("pin")?).ok()
 }
 

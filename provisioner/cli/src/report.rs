@@ -9,11 +9,12 @@ use approval::Authority;
 use executor::scheduler::{End, Outcome};
 use executor::{Entry, Record, Run};
 use planner::duration::spoken;
-use planner::{Action, Plan};
+use planner::{Action, Layer, Plan};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tera::{Context, Tera};
 
+use crate::breach::{self, Stage};
 use crate::failure::Failure;
 use crate::paths;
 use crate::seal::{self, SealedReport};
@@ -88,6 +89,7 @@ pub fn write(
     let items = checklist(root)?;
     let objectives = session.blueprint.environment.document.planner_policy();
     let authority = authority(run)?;
+    let around = breach::read(run)?;
     let context = json!({
         "plan": plan,
         "authority": authority,
@@ -99,6 +101,9 @@ pub fn write(
         "findings": plan.findings,
         "failures": outcome.failures.iter().map(|failure| json!({"step": failure.step, "why": failure.why})).collect::<Vec<_>>(),
         "checklist": tick(items, plan, outcome),
+        "stages": stages(plan, records, around.as_ref()),
+        "breach": around,
+        "rotation": rotation(plan, records),
         "contacts": session.blueprint.environment.document.contacts,
     });
     for (name, template) in PAGES {
@@ -113,7 +118,84 @@ pub fn write(
     if !authority.is_null() {
         files.push(AUTHORITY);
     }
+    if run.folder.join(breach::FILE).exists() {
+        files.push(breach::FILE);
+    }
     seal::seal(plan, run, &files)
+}
+
+/// How long each stage took: those around the plan, and the plan's layers from the first step begun to the last one done.
+fn stages(plan: &Plan, records: &[Record], around: Option<&breach::Report>) -> Vec<Value> {
+    let layer: HashMap<&str, Layer> = plan
+        .steps
+        .iter()
+        .map(|step| (step.id.as_str(), step.layer))
+        .collect();
+    let mut spans: BTreeMap<Layer, (jiff::Timestamp, jiff::Timestamp)> = BTreeMap::new();
+    for record in records {
+        let (Entry::Started { step } | Entry::Done { step, .. }) = &record.entry else {
+            continue;
+        };
+        if let Some(layer) = layer.get(step.as_str()) {
+            let span = spans.entry(*layer).or_insert((record.at, record.at));
+            span.1 = record.at;
+        }
+    }
+    let mut all: Vec<(jiff::Timestamp, Value)> = spans
+        .into_iter()
+        .map(|(layer, (began, ended))| {
+            let seconds = ended.duration_since(began).as_secs_f64();
+            (
+                began,
+                json!({"name": layer, "began": began, "seconds": seconds}),
+            )
+        })
+        .collect();
+    all.extend(
+        around
+            .iter()
+            .flat_map(|around| &around.stages)
+            .map(|stage| {
+                let Stage {
+                    name,
+                    began,
+                    seconds,
+                } = stage;
+                (
+                    *began,
+                    json!({"name": name, "began": began, "seconds": seconds}),
+                )
+            }),
+    );
+    all.sort_by_key(|(began, _)| *began);
+    all.into_iter().map(|(_, stage)| stage).collect()
+}
+
+/// What became of each old credential: compared with its successor, and tried.
+fn rotation(plan: &Plan, records: &[Record]) -> Vec<Value> {
+    let done: HashMap<&str, &planner::reference::Outputs> = records
+        .iter()
+        .filter_map(|record| match &record.entry {
+            Entry::Done { step, outputs, .. } => Some((step.as_str(), outputs)),
+            _ => None,
+        })
+        .collect();
+    let tried = |step: &planner::Step| {
+        matches!(
+            step.address.qualified_kind().as_str(),
+            "check.rotated" | "check.refused" | "check.sealed"
+        )
+    };
+    plan.steps
+        .iter()
+        .filter(|step| tried(step))
+        .map(|step| {
+            let outputs = done.get(step.id.as_str());
+            json!({
+                "check": step.address.kind(), "name": step.address.name(), "held": outputs.is_some(), "outputs": outputs,
+            })
+        })
+        .collect()
 }
 
 /// Keeps on whose word the run was begun, for its report.

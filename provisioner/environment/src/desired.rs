@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use planner::kinds::check::{Expectation, Http, SecretHeader, Seed as SeedCheck, Workload};
+use planner::kinds::check::{
+    Expectation, Http, Refused, Rotated, Sealed, SecretHeader, Seed as SeedCheck, Workload,
+};
 use planner::kinds::kubernetes::Object;
 use planner::kinds::s3::GenerationMark;
 use planner::kinds::seed::{Object as SeedObject, SecretField};
-use planner::kinds::vault::Secret;
+use planner::kinds::vault::{Generator, Secret};
 use planner::plan::PinnedBackup;
 use planner::reference::Unknown;
 use planner::{Address, Generation, Late, RenderError, Resource, Source};
@@ -87,8 +89,9 @@ impl Environment {
         resolved: &Resolved,
         generation: &Generation,
         pin: Option<&PinnedBackup>,
+        distrusted: &[OldSecret],
     ) -> Result<Vec<Resource>, DesiredError> {
-        let mut all = resources(self, resolved, generation, pin)?;
+        let mut all = resources(self, resolved, generation, pin, distrusted)?;
         // Templates refer to secrets, so they are rendered along with them; JSON is YAML.
         let secrets: Vec<Value> = all
             .iter()
@@ -116,6 +119,23 @@ impl Environment {
     }
 }
 
+/// A secret of a generation that is not trusted any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OldSecret {
+    /// The generation.
+    pub generation: Generation,
+    /// Its name below `secrets`.
+    pub name: String,
+}
+
+/// The field of a secret that must stay secret.
+fn secret_part(generator: &Generator) -> &'static str {
+    match generator {
+        Generator::Ed25519 | Generator::Tls { .. } => "private-key",
+        Generator::Random { .. } | Generator::Password { .. } | Generator::Uuid => "value",
+    }
+}
+
 struct Assembly<'a> {
     environment: &'a Environment,
     resolved: &'a Resolved,
@@ -126,7 +146,8 @@ struct Assembly<'a> {
 /// The wanted resources that no template and no overlay declares: secrets, their delivery, the seed, the checks, and the mark that
 /// says all of it held. Specs are in normal form.
 ///
-/// Without a pin nothing is seeded, and so nothing is marked validated.
+/// Without a pin nothing is seeded, and so nothing is marked validated. `distrusted` are secrets of older generations: that they open
+/// nothing here becomes part of the checks.
 ///
 /// # Errors
 /// When a URL can't be rendered, or a strategy is not supported.
@@ -135,6 +156,7 @@ pub fn resources(
     resolved: &Resolved,
     generation: &Generation,
     pin: Option<&PinnedBackup>,
+    distrusted: &[OldSecret],
 ) -> Result<Vec<Resource>, DesiredError> {
     let mut assembly = Assembly {
         environment,
@@ -149,6 +171,7 @@ pub fn resources(
     }
     assembly.checks(pin)?;
     if pin.is_some() {
+        assembly.distrust(distrusted)?;
         assembly.mark()?;
     }
     assembly.made.sort_by(|a, b| a.address.cmp(&b.address));
@@ -402,6 +425,79 @@ impl Assembly<'_> {
         });
         tera.add_raw_template("check", template).map_err(failed)?;
         tera.render("check", &context).map_err(failed)
+    }
+
+    /// That no credential of older generations opens anything of this one: each is compared with the one in its place and tried where
+    /// its successor is used.
+    fn distrust(&mut self, old: &[OldSecret]) -> Result<(), DesiredError> {
+        let environment = self.environment;
+        let document = &environment.document;
+        for OldSecret { generation, name } in old {
+            let former = |field: &str| SecretField {
+                mount: self.resolved.vault.mount.clone(),
+                path: environment.secret_path(generation, name),
+                field: field.to_owned(),
+            };
+            let Some(generator) = document.secrets.get(name) else {
+                continue;
+            };
+            let field = secret_part(generator);
+            let spec = Rotated {
+                old: former(field),
+                new: self.field(name, field),
+            };
+            let successor: Address = format!("vault.secret.{name}").parse()?;
+            let place = ["secrets", name];
+            self.add(
+                &format!("check.rotated.{generation}-{name}"),
+                &spec,
+                BTreeSet::from([successor.clone()]),
+                &place,
+            )?;
+            for check in &document.validation.http {
+                let Some(header) = check
+                    .header
+                    .as_ref()
+                    .filter(|header| header.secret == *name)
+                else {
+                    continue;
+                };
+                let spec = Refused {
+                    url: self.text(&check.name, &check.url, None)?,
+                    header: SecretHeader {
+                        name: header.name.clone(),
+                        from: former(&header.field),
+                    },
+                    deadline: check.deadline.seconds(),
+                };
+                // While nobody serves, everybody is refused: what the new credential opens must answer first.
+                let depends = format!("check.http.{}", check.name).parse()?;
+                self.add(
+                    &format!("check.refused.{generation}-{}", check.name),
+                    &spec,
+                    BTreeSet::from([successor.clone(), depends]),
+                    &place,
+                )?;
+            }
+            if let Some(seed) = document
+                .seed
+                .as_ref()
+                .filter(|seed| seed.encrypt_with == *name)
+            {
+                let spec = Sealed {
+                    bucket: self.bucket(&seed.bucket)?,
+                    key: seed.key.clone(),
+                    decrypt_with: former("value"),
+                };
+                self.add(
+                    &format!("check.sealed.{generation}-chain"),
+                    &spec,
+                    BTreeSet::from(["seed.object.chain".parse()?]),
+                    &place,
+                )?;
+            }
+        }
+        Ok(())
     }
 
     fn mark(&mut self) -> Result<(), DesiredError> {

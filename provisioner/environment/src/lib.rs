@@ -12,8 +12,8 @@ pub mod schema;
 mod semantics;
 mod yaml;
 
-pub use desired::{DesiredError, resources};
+pub use desired::{DesiredError, OldSecret, resources};
 pub use error::{Error, Errors, Fault};
 pub use load::{Environment, load};
 pub use places::{Aws, Cluster, Control, ResolveError, Resolved, SandboxEndpoints, VaultPlace};
-pub use schema::{Approvals, Containment, Document, Scenario};
+pub use schema::{Approvals, Containment, Document};

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use manifest::{Code, Version};
-use planner::Severity;
 use planner::kinds::check::Expectation;
 use planner::kinds::vault::Generator;
+use planner::{Scenario, Severity};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -47,6 +47,8 @@ form! {
         #[serde(default)] approvals: Approvals,
         /// What is the environment's although it carries no marks of ours, and is cut off after a breach.
         #[serde(default)] containment: Containment,
+        /// What a rebuild after a breach is told beforehand.
+        #[serde(default)] breach: Breach,
         /// Who is told and asked.
         #[serde(default)] contacts: Vec<Contact>,
         /// API budgets by provider, below the published limits.
@@ -378,28 +380,6 @@ form! {
     }
 }
 
-/// What a plan is made for.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Scenario {
-    /// Building or mending a generation.
-    FullLoss,
-    /// Removing a generation.
-    Destroy,
-}
-
-impl Scenario {
-    /// As it is written.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::FullLoss => "full-loss",
-            Self::Destroy => "destroy",
-        }
-    }
-}
-
 impl Default for Approvals {
     fn default() -> Self {
         Self {
@@ -455,6 +435,17 @@ form! {
         tokens: Vec<String>,
         /// Tokens with one of these policies are left alone.
         keep_policies: Vec<String>,
+    }
+}
+form! {
+    /// What a rebuild after a breach is told beforehand.
+    #[derive(Default)]
+    #[serde(default)]
+    Breach {
+        /// Terraform states that know the old environment: `s3://BUCKET/KEY`. They are only read.
+        terraform_states: Vec<String>,
+        /// References to the old environment that are wanted, each with its reason.
+        allowed_references: Vec<planner::taint::Allowed>,
     }
 }
 form! {

@@ -18,6 +18,8 @@ fn reports_and_communications() {
         "rto": {"achieved": "5 h", "objective": "4 h", "met": false},
         "created": ["ec2.vpc.main"],
         "findings": [{"severity": "note", "code": "bucket.without-lock", "subject": "s3.bucket.data", "message": "no lock"}],
+        "stages": [{"name": "network", "began": "2026-11-24T02:01:00Z", "seconds": 12.34}],
+        "rotation": [],
         "checklist": [{"item": "Backup verified", "done": true, "by": "tool"}, {"item": "Users told", "done": false, "by": "human"}],
         "contacts": [{"name": "Support", "role": "customers", "reach": "support@example.com"}],
     });

@@ -60,7 +60,7 @@ fn load_and_render_to_normal_forms() {
     for environment in all() {
         let resolved = environment.resolve(Some(&sandbox())).unwrap();
         let desired = environment
-            .desired(&resolved, &generation, Some(&pin()))
+            .desired(&resolved, &generation, Some(&pin()), &[])
             .unwrap_or_else(|error| panic!("{}: {error}", environment.name()));
         for resource in &desired {
             let kind = planner::kinds::of(&resource.address)
@@ -87,7 +87,8 @@ fn what_the_sandbox_gets() {
             &environment,
             &resolved,
             &"20261124-0a1b".parse().unwrap(),
-            Some(&pin())
+            Some(&pin()),
+            &[]
         )
         .unwrap()
     );
@@ -98,7 +99,7 @@ fn what_the_sandbox_gets() {
 fn nothing_is_seeded_or_marked_without_a_pin() {
     let environment = load(&root(), "sandbox").unwrap();
     let resolved = environment.resolve(Some(&sandbox())).unwrap();
-    let made = resources(&environment, &resolved, &"g1".parse().unwrap(), None).unwrap();
+    let made = resources(&environment, &resolved, &"g1".parse().unwrap(), None, &[]).unwrap();
     assert!(
         made.iter()
             .all(|resource| !["seed", "s3"].contains(&resource.address.provider()))
@@ -139,9 +140,10 @@ fn every_environment_can_be_planned() {
         let resolved = environment.resolve(Some(&sandbox())).unwrap();
         let input = planner::Input {
             desired: environment
-                .desired(&resolved, &generation, Some(&pin()))
+                .desired(&resolved, &generation, Some(&pin()), &[])
                 .unwrap(),
             inventory: planner::Inventory::default(),
+            case: planner::Case::default(),
             target: planner::plan::Target {
                 environment: environment.name().into(),
                 generation,

@@ -74,6 +74,8 @@ pub enum ErrorKind {
     Unauthenticated,
     /// Credentials that may not do this.
     Denied,
+    /// There is nothing of that name.
+    NotFound,
     /// The server refuses what was asked.
     Invalid,
     /// Something that is not ours stands in the way.

@@ -59,6 +59,8 @@ fn sealed(steps: Vec<Step>) -> Plan {
         format: planner::plan::FORMAT,
         tool: "test".into(),
         created: "2026-11-24T00:00:00Z".parse().unwrap(),
+        scenario: planner::Scenario::FullLoss,
+        incident: None,
         target: Target {
             environment: "sandbox".into(),
             generation: generation(),

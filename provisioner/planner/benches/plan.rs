@@ -75,6 +75,7 @@ fn input() -> Input {
     Input {
         desired,
         inventory: Inventory::default(),
+        case: planner::Case::default(),
         target: Target {
             environment: "bench".to_owned(),
             generation: "20261124-7f3a".parse().expect("a generation"),

@@ -11,6 +11,8 @@
 //! - [`render`](mod@render): from templates to resources, every fault with its place.
 //! - [`planning`]: the plan itself, and the one that takes a generation down. [`checks`]: remarks on it. [`file`](mod@file): the plan on disk.
 //! - [`preview`]: the plan as people read it. [`schema`]: its JSON Schema.
+//! - [`hardening`]: what is weak in what was built.
+//! - [`scenario`]: what a plan is made for.
 //! - [`taint`]: that nothing new points at the old environment.
 //! - [`identity`]: names, client tokens and digests that make every effect idempotent.
 
@@ -25,6 +27,7 @@ mod estimate;
 pub mod file;
 pub mod finding;
 mod graph;
+pub mod hardening;
 pub mod identity;
 pub mod kind;
 pub mod kinds;
@@ -39,6 +42,7 @@ mod quantity;
 pub mod reference;
 pub mod render;
 pub mod resource;
+pub mod scenario;
 pub mod schema;
 mod secrets;
 pub mod taint;
@@ -54,7 +58,8 @@ pub use kind::{Kind, Layer};
 pub use manifest::nearest;
 pub use observed::{Foreign, Inventory, Observed};
 pub use plan::{Action, Plan, Step};
-pub use planning::{Input, PlanError, Policy, Rotate, destroy, plan};
+pub use planning::{Case, Input, PlanError, Policy, Rotate, destroy, plan};
 pub use reference::{Late, Reference};
 pub use render::{RenderError, Source, render};
 pub use resource::Resource;
+pub use scenario::{Incident, Scenario};

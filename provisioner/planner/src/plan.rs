@@ -11,9 +11,10 @@ use crate::canonical;
 use crate::finding::{Finding, Severity};
 use crate::identity::Generation;
 use crate::kind::Layer;
+use crate::scenario::{Incident, Scenario};
 
 /// The version of the plan file's format; another one is refused.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// What a step does.
 #[derive(
@@ -163,6 +164,11 @@ pub struct Plan {
     /// When it was made.
     #[schemars(with = "String")]
     pub created: jiff::Timestamp,
+    /// What it is made for.
+    pub scenario: Scenario,
+    /// The breach it answers, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<Incident>,
     /// What it builds.
     pub target: Target,
     /// SHA-256 of every input, by path or name: environment, templates, overlays, inventory.

@@ -25,7 +25,9 @@ use crate::pruning::{self, Pruning};
 use crate::reference::{Reference, references, resolve};
 use crate::render::{needs, outputs_of};
 use crate::resource::{Origin, Resource};
+use crate::scenario::{Incident, Scenario};
 use crate::secrets;
+use crate::taint::{self, Taint};
 use crate::teardown;
 
 /// Everything a plan is made from. The same input gives the same plan, byte for byte, in whatever order its lists come.
@@ -35,6 +37,8 @@ pub struct Input {
     pub desired: Vec<Resource>,
     /// What the providers found.
     pub inventory: Inventory,
+    /// What it is made for.
+    pub case: Case,
     /// What is built; its places are those the environment expects. `fresh` is set by the planner.
     pub target: Target,
     /// The places the providers found themselves at, by the same keys.
@@ -53,6 +57,19 @@ pub struct Input {
     pub rotate: Rotate,
     /// Median seconds of earlier runs, by `PROVIDER.KIND`; they take precedence over [`Kind::seconds`].
     pub medians: BTreeMap<String, u32>,
+}
+
+/// What a plan is made for, and what is known beside what the providers see.
+#[derive(Clone, Debug, Default)]
+pub struct Case {
+    /// The scenario.
+    pub scenario: Scenario,
+    /// The breach it answers, where it does.
+    pub incident: Option<Incident>,
+    /// Remarks of checks that looked at the backup's contents or at the old environment.
+    pub remarks: Vec<Finding>,
+    /// The old environment's identifiers: nothing wanted may refer to one.
+    pub taint: Option<Taint>,
 }
 
 /// What the environment allows, and its objectives.
@@ -120,6 +137,7 @@ pub fn plan(input: Input) -> Result<Plan, PlanError> {
     let Input {
         desired,
         inventory,
+        case,
         mut target,
         actual,
         created,
@@ -177,12 +195,18 @@ pub fn plan(input: Input) -> Result<Plan, PlanError> {
         estimates: &estimates,
         steps: &steps,
     }));
+    remarks.extend(case.remarks);
+    if let Some(taint) = &case.taint {
+        remarks.extend(taint::check(taint, &desired));
+    }
     let mut unchanged: Vec<Address> = unchanged;
     unchanged.sort();
     finish(Plan {
         format: FORMAT,
         tool,
         created,
+        scenario: case.scenario,
+        incident: case.incident,
         target,
         inputs,
         backup,
@@ -242,6 +266,8 @@ pub fn destroy(input: Input) -> Result<Plan, PlanError> {
         format: FORMAT,
         tool,
         created,
+        scenario: Scenario::Destroy,
+        incident: None,
         target,
         inputs,
         backup: None,

@@ -822,7 +822,7 @@ fn plan_files_are_checked() {
     let text = planner::file::text(&made).unwrap();
     assert_eq!(planner::verify(text.as_bytes()).unwrap(), made);
     for (from, to, wanted) in [
-        ("\"format\":1", "\"format\":2", "format 2"),
+        ("\"format\":2", "\"format\":1", "format 1"),
         ("10.0.1.0/24", "10.0.3.0/24", "changed after it was made"),
         (
             "\"tool\":",

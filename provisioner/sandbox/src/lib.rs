@@ -12,6 +12,7 @@
 //!
 //! Nothing here prints: progress goes to an [`Observer`], everything else is returned.
 
+mod attack;
 mod aws;
 mod background;
 mod control;
@@ -36,6 +37,7 @@ mod state;
 pub mod supervisor;
 pub mod testing;
 
+pub use attack::{Attack, Planted};
 pub use control::{Ended, Launcher, Sandbox};
 pub use endpoints::{Endpoints, KUBE_CONTEXT, Objects, PROFILE, READER_PROFILE, Vault};
 pub use error::Error;

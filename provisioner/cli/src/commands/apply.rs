@@ -2,13 +2,12 @@
 
 use executor::Runs;
 
-use super::plan::private_file;
 use crate::args::{ApplyCommand, ConsentArgs, DestroyCommand, GlobalArgs, ResumeCommand};
 use crate::consent;
 use crate::enact;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::paths;
+use crate::paths::{self, private_file};
 use crate::prepare::Which;
 use crate::printer::Printer;
 use crate::session::Session;

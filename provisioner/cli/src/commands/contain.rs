@@ -54,7 +54,7 @@ pub async fn run(
 }
 
 /// Closes everything; the undo of each item is in the log before it is closed.
-async fn close(
+pub async fn close(
     environment: &str,
     barriers: &[Arc<dyn Barrier>],
     now: jiff::Timestamp,

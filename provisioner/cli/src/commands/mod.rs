@@ -3,12 +3,13 @@
 mod apply;
 mod approve;
 mod backups;
-mod contain;
+pub mod contain;
 mod doctor;
 mod plan;
 mod render;
 mod report;
 pub mod sandbox;
+mod scenarios;
 mod shell;
 mod status;
 
@@ -39,6 +40,7 @@ pub fn run(cli: Cli, printer: &Printer) -> Result<Exit, Failure> {
         Command::Sandbox(command) => block_on(sandbox::run(command, printer))?,
         Command::Plan(command) => block_on(plan::plan(command, &global, printer))?,
         Command::Approve(command) => approve::run(command, printer),
+        Command::Scenarios => Ok(scenarios::run(printer)),
         Command::Report(command) => report::run(command, printer),
         Command::Apply(command) => block_on(apply::apply(command, &global, printer))?,
         Command::Resume(command) => block_on(apply::resume(command, &global, printer))?,

@@ -1,18 +1,18 @@
 //! `rebuild plan`, and the main command, which goes on from there.
 
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use planner::Rotate;
+use planner::{Rotate, Scenario};
 
 use crate::args::{GlobalArgs, PlanArgs, PlanCommand, RebuildArgs};
+use crate::breach::Told;
 use crate::enact;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::hints;
-use crate::paths;
-use crate::prepare::{self, Wanted, Which};
+use crate::incident;
+use crate::paths::{self, private_file};
+use crate::prepare::{self, Occasion, Order, Wanted, Which};
 use crate::printer::{Format, Printer};
 use crate::session::{self, Session};
 
@@ -93,9 +93,30 @@ async fn prepared(
     arguments: &PlanArgs,
     printer: &Printer,
 ) -> Result<(prepare::Prepared, prepare::Recorded), Failure> {
-    let which = Which::Asked(arguments.generation.clone());
-    let backup = Wanted::Asked(required(&arguments.from_backup, "--from-backup")?.to_owned());
-    prepare::plan(session, &which, backup, rotate(&arguments.rotate), printer).await
+    let asked = required(&arguments.from_backup, "--from-backup")?.to_owned();
+    let (which, occasion) = match arguments.scenario {
+        Scenario::Breach => {
+            let told = Told::of(&asked)?;
+            let old = incident::old(&session.control(), session.name(), told.began).await?;
+            let which = match (arguments.generation.as_str(), &old) {
+                ("current", Some(old)) => Which::Beside(old.clone()),
+                ("current", None) => Which::Asked("new".to_owned()),
+                (asked, _) => Which::Asked(asked.to_owned()),
+            };
+            (which, Occasion::Breach { told, old })
+        }
+        scenario => (
+            Which::Asked(arguments.generation.clone()),
+            Occasion::Of(scenario),
+        ),
+    };
+    let order = Order {
+        which,
+        wanted: Wanted::Asked(asked),
+        rotate: rotate(&arguments.rotate),
+        occasion,
+    };
+    prepare::plan(session, order, printer).await
 }
 
 fn environment(arguments: &PlanArgs) -> Result<&str, Failure> {
@@ -117,29 +138,4 @@ fn rotate(names: &[String]) -> Rotate {
     } else {
         Rotate::Names(names.iter().cloned().collect())
     }
-}
-
-/// Writes a file that only its owner reads, whole or not at all.
-pub fn private_file(path: &Path, text: &str) -> Result<(), Failure> {
-    let failed = |error: &dyn std::error::Error| {
-        Failure::of(format!("`{}` can't be written", path.display()), error)
-            .hint("nothing was changed; choose another place")
-    };
-    let part = path.with_added_extension("part");
-    let written = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&part)
-        .and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        })
-        .and_then(|()| std::fs::rename(&part, path));
-    written.map_err(|error| {
-        // What is left of it is of no use; that it can't be removed either adds nothing.
-        let _ = std::fs::remove_file(&part);
-        failed(&error)
-    })
 }

@@ -50,10 +50,36 @@ pub async fn run(command: SandboxCommand, printer: &Printer) -> Result<Exit, Fai
             printer.note("what it held is deleted");
             Ok(Exit::Done)
         }
+        SandboxCommand::Attack { env } => attack(&sandbox, &env, printer).await,
         SandboxCommand::Status => status(&sandbox, printer),
         // Handled before any runtime starts, see `supervise`.
         SandboxCommand::Supervise { .. } => Ok(Exit::Error),
     }
+}
+
+async fn attack(sandbox: &Sandbox, environment: &str, printer: &Printer) -> Result<Exit, Failure> {
+    let attack = sandbox
+        .attack(environment)
+        .await
+        .map_err(|error| failed("the sandbox could not be attacked", &error))?;
+    match printer.format {
+        Format::Json => printer.json(&serde_json::json!({
+            "event": "attacked", "planted": attack.planted, "secrets": attack.file,
+        })),
+        Format::Text => {
+            let lines: Vec<String> = attack
+                .planted
+                .iter()
+                .map(|one| format!("planted {}: {}", one.kind, one.name))
+                .collect();
+            printer.data(&lines.join("\n"));
+        }
+    }
+    printer.note(&format!(
+        "what the planted credentials are is in {}",
+        attack.file.display()
+    ));
+    Ok(Exit::Done)
 }
 
 /// `rebuild sandbox supervise STATE TOOLS`: holds the servers until it is told to end.

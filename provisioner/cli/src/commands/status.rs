@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use planner::{Inventory, Plan, Rotate};
+use planner::{Inventory, Plan, Rotate, Scenario};
 use serde_json::json;
 
 use crate::args::{EnvironmentOnly, GlobalArgs};
@@ -11,7 +11,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::generation::{self, Found};
 use crate::paths;
-use crate::prepare::{self, Wanted, Which};
+use crate::prepare::{self, Occasion, Order, Wanted, Which};
 use crate::printer::{Format, Printer};
 use crate::session::Session;
 
@@ -43,8 +43,13 @@ pub async fn status(
 ) -> Result<Exit, Failure> {
     let mut session = open(&command, global, printer).await?;
     let which = Which::Asked("current".to_owned());
-    let (prepared, _) =
-        prepare::plan(&mut session, &which, Wanted::Own, Rotate::None, printer).await?;
+    let order = Order {
+        which,
+        wanted: Wanted::Own,
+        rotate: Rotate::None,
+        occasion: Occasion::Of(Scenario::FullLoss),
+    };
+    let (prepared, _) = prepare::plan(&mut session, order, printer).await?;
     let (plan, inventory) = (&prepared.plan, &prepared.inventory);
     let found = generation::all(inventory);
     let Some(current) = found

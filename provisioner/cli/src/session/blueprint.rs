@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use environment::{Environment, Resolved};
+use environment::{Environment, OldSecret, Resolved};
 use executor::Scope;
 use planner::plan::{PinnedBackup, Target};
-use planner::{Generation, Input, Plan, Resource, Rotate, applyset};
+use planner::{Case, Generation, Input, Plan, Resource, Rotate, applyset};
 
 use super::overlay;
 use crate::failure::Failure;
@@ -29,10 +29,11 @@ impl Blueprint {
         &self,
         generation: &Generation,
         pin: Option<&PinnedBackup>,
+        distrusted: &[OldSecret],
     ) -> Result<(Vec<Resource>, BTreeMap<String, String>), Failure> {
         let mut all = self
             .environment
-            .desired(&self.resolved, generation, pin)
+            .desired(&self.resolved, generation, pin, distrusted)
             .map_err(|error| {
                 Failure::of("the environment can't be rendered", &error)
                     .hint("correct the file at the place named")
@@ -56,7 +57,7 @@ impl Blueprint {
 
     /// What the providers are asked for.
     pub fn scope(&self, generation: &Generation) -> Result<Scope, Failure> {
-        let (wanted, _) = self.desired(generation, None)?;
+        let (wanted, _) = self.desired(generation, None, &[])?;
         let mut kinds: BTreeSet<String> = wanted
             .iter()
             .filter(|resource| resource.address.provider() == "kubernetes")
@@ -85,8 +86,11 @@ impl Blueprint {
 
     /// The plan that makes what is wanted out of what was seen.
     pub fn plan(&self, seen: &Recorded, rotate: Rotate) -> Result<Plan, Failure> {
-        let (desired, inputs) = self.desired(&seen.generation, seen.backup.as_ref())?;
+        let distrusted = seen.known.distrusted(&seen.inventory);
+        let (desired, inputs) =
+            self.desired(&seen.generation, seen.backup.as_ref(), &distrusted)?;
         let input = Input {
+            case: seen.known.case(self)?,
             desired,
             inputs,
             rotate,
@@ -107,6 +111,7 @@ impl Blueprint {
     fn input(&self, seen: &Recorded) -> Result<Input, Failure> {
         Ok(Input {
             desired: Vec::new(),
+            case: Case::default(),
             inventory: seen.inventory.clone(),
             target: Target {
                 environment: self.environment.name().to_owned(),

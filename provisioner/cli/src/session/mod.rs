@@ -13,7 +13,7 @@ use std::sync::Arc;
 use environment::{Control, Environment, Resolved};
 use executor::{Budget, Providers, RemoteLock, Scope, SecretSource};
 use planner::plan::PinnedBackup;
-use planner::{Address, Inventory};
+use planner::{Address, Finding, Inventory, Severity};
 use provider_aws::Connection;
 use provider_check::Checks;
 use provider_ec2::Ec2;
@@ -112,6 +112,16 @@ impl Session {
         &self.providers
     }
 
+    /// The environment's name.
+    pub fn name(&self) -> &str {
+        self.blueprint.environment.name()
+    }
+
+    /// The bucket for what is no generation's.
+    pub fn control(&self) -> Store {
+        self.control.clone()
+    }
+
     /// The lock that all who may rebuild the environment share.
     pub fn lock(&self) -> Arc<dyn RemoteLock> {
         Arc::new(S3Lock::new(
@@ -132,6 +142,29 @@ impl Session {
         Ok(record
             .filter(|record| !record.expired(jiff::Timestamp::now()))
             .map_or(free, |record| format!("held by {}", record.holder())))
+    }
+
+    /// What is weak in places that the plan does not build.
+    pub async fn weaknesses(&self) -> Vec<Finding> {
+        let finding = |severity, message: String| Finding {
+            severity,
+            code: "harden.audit".to_owned(),
+            subject: "vault".to_owned(),
+            message,
+            hint: "enable an audit device (`vault audit enable`), on a disk or socket of its own"
+                .to_owned(),
+        };
+        match self.vault.audit_devices().await {
+            Ok(devices) if devices.is_empty() => vec![finding(
+                Severity::Warning,
+                "nothing that is done in Vault is written down".to_owned(),
+            )],
+            Ok(_) => Vec::new(),
+            Err(error) => vec![finding(
+                Severity::Note,
+                format!("whether Vault has an audit device can't be told: {error}"),
+            )],
+        }
     }
 
     /// The environment's own budgets, in place of the providers'.

@@ -69,6 +69,39 @@ spec! {
     }
 }
 
+spec! {
+    /// `check.rotated`: a secret of an older generation and the one in its place are different values. The outputs are fingerprints under a
+    /// key that ends with the process: they tell values of one run apart, and nothing else.
+    Rotated {
+        /// The older generation's.
+        old: SecretField,
+        /// The one in its place.
+        new: SecretField,
+    }
+}
+spec! {
+    /// `check.refused`: a request with an older generation's credential is answered 401 or 403.
+    Refused {
+        /// Absolute URL.
+        url: String,
+        /// The old credential.
+        header: SecretHeader,
+        /// Seconds to keep trying.
+        #[serde(default = "minute")] deadline: u32,
+    }
+}
+spec! {
+    /// `check.sealed`: an older generation's key does not open the seeded object.
+    Sealed {
+        /// The bucket's name.
+        bucket: Late<String>,
+        /// Key of the object.
+        key: String,
+        /// The old data key.
+        decrypt_with: SecretField,
+    }
+}
+
 fn ok() -> u16 {
     200
 }
@@ -102,6 +135,25 @@ pub const KINDS: &[Kind] = &[
     Kind {
         name: "check.seed",
         normalize: through::<Seed>,
+        seconds: 5,
+        ..BASE
+    },
+    Kind {
+        name: "check.rotated",
+        normalize: through::<Rotated>,
+        outputs: &["old", "new"],
+        calls: 2,
+        ..BASE
+    },
+    Kind {
+        name: "check.refused",
+        normalize: through::<Refused>,
+        outputs: &["status"],
+        ..BASE
+    },
+    Kind {
+        name: "check.sealed",
+        normalize: through::<Sealed>,
         seconds: 5,
         ..BASE
     },

@@ -20,6 +20,6 @@ mod scan;
 pub mod terraform;
 
 pub use identifier::{Identifier, IdentifierKind, OldInventory};
-pub use scan::{
-    Allowed, AllowedHit, Content, Hit, Outcome, Skipped, Taint, TaintError, Text, of_plan,
-};
+pub use scan::{Allowed, AllowedHit, Content, Hit, Outcome, Skipped, Taint, TaintError, Text};
+
+pub(crate) use scan::check;

@@ -11,8 +11,9 @@ use serde_json::Value;
 
 use super::boundary::stands_alone;
 use super::{Identifier, IdentifierKind, OldInventory, layers};
+use crate::address::Address;
 use crate::finding::{Finding, Severity};
-use crate::plan::Plan;
+use crate::resource::Resource;
 
 /// Bytes that all identifiers may have together.
 const MOST_IDENTIFIERS: usize = 32 << 20;
@@ -51,12 +52,36 @@ pub enum Content<'a> {
     Bytes(&'a [u8]),
 }
 
-/// The specs of a plan's steps. Deletes have none; what a change replaces (`changes.before`) is old by nature and not looked at.
-pub fn of_plan(plan: &Plan) -> Vec<(String, &Value)> {
-    plan.steps
+/// Looks for the old environment in everything wanted, whether it is there already or not. What a change replaces is old by nature and not
+/// looked at.
+pub(crate) fn check(taint: &Taint, desired: &BTreeMap<Address, Resource>) -> Vec<Finding> {
+    let subjects: Vec<(String, &Value)> = desired
         .iter()
-        .map(|step| (step.address.to_string(), &step.spec))
-        .collect()
+        // What tries old credentials has to name them.
+        .filter(|(address, _)| {
+            !["check.rotated", "check.refused", "check.sealed"]
+                .contains(&address.qualified_kind().as_str())
+        })
+        .map(|(address, resource)| (address.to_string(), &resource.spec))
+        .collect();
+    let outcome = taint.check(subjects.iter().map(|(subject, spec)| Text {
+        subject,
+        path: "spec",
+        content: Content::Json(spec),
+    }));
+    let allowed = outcome.allowed.into_iter().map(|allowed| Finding {
+        severity: Severity::Note,
+        code: "taint.allowed".to_owned(),
+        subject: allowed.hit.subject,
+        message: format!(
+            "it refers to the old {} `{}`, which is allowed: {}",
+            allowed.hit.identifier.kind, allowed.hit.identifier.value, allowed.reason
+        ),
+        hint: String::new(),
+    });
+    let mut findings: Vec<Finding> = allowed.collect();
+    findings.extend(outcome.findings);
+    findings
 }
 
 /// A reference to the old environment that is wanted.
@@ -131,7 +156,7 @@ pub enum TaintError {
 }
 
 /// The old environment's identifiers, ready to be looked for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Taint {
     automaton: AhoCorasick,
     /// By pattern: the identifier and whether upper and lower case are one.

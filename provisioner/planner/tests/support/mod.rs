@@ -146,6 +146,7 @@ pub fn input() -> Input {
     Input {
         desired: desired(),
         inventory: Inventory::default(),
+        case: planner::Case::default(),
         target: Target {
             environment: "demo".to_owned(),
             generation: "20261124-7f3a".parse().unwrap(),

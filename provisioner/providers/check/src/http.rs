@@ -1,9 +1,9 @@
-//! `check.http`.
+//! `check.http` and `check.refused`.
 
 use std::time::Duration;
 
 use executor::provider::{Error, ErrorKind, SecretSource};
-use planner::kinds::check::Http;
+use planner::kinds::check::{Http, Refused, SecretHeader};
 use provider_kubernetes::Kubernetes;
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
@@ -138,23 +138,7 @@ pub(crate) async fn check(
 ) -> Result<(), Error> {
     let asked = Asked::of(what, &http.url, client, cluster)?;
     let header = match &http.header {
-        Some(header) => {
-            let from = &header.from;
-            let value = secrets.read(&from.mount, &from.path, &from.field).await?;
-            let invalid = |why: &str| {
-                Error::new(
-                    ErrorKind::Invalid,
-                    what,
-                    format!("header `{}`: {why}", header.name),
-                )
-            };
-            let name = HeaderName::from_bytes(header.name.as_bytes())
-                .map_err(|_| invalid("it is no header name"))?;
-            let mut value = HeaderValue::from_str(value.expose_secret())
-                .map_err(|_| invalid("its value can't stand in a header"))?;
-            value.set_sensitive(true);
-            Some((name, value))
-        }
+        Some(header) => Some(credential(what, header, secrets).await?),
         None => None,
     };
     let until = Instant::now() + Duration::from_secs(u64::from(http.deadline));
@@ -169,6 +153,67 @@ pub(crate) async fn check(
                 ErrorKind::Deadline,
                 what,
                 format!("{}: {problem}; tried for {} s", http.url, http.deadline),
+            ));
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// The header with its value from Vault.
+async fn credential(
+    what: &str,
+    header: &SecretHeader,
+    secrets: &dyn SecretSource,
+) -> Result<(HeaderName, HeaderValue), Error> {
+    let from = &header.from;
+    let value = secrets.read(&from.mount, &from.path, &from.field).await?;
+    let invalid = |why: &str| {
+        Error::new(
+            ErrorKind::Invalid,
+            what,
+            format!("header `{}`: {why}", header.name),
+        )
+    };
+    let name = HeaderName::from_bytes(header.name.as_bytes())
+        .map_err(|_| invalid("it is no header name"))?;
+    let mut value = HeaderValue::from_str(value.expose_secret())
+        .map_err(|_| invalid("its value can't stand in a header"))?;
+    value.set_sensitive(true);
+    Ok((name, value))
+}
+
+/// What servers answer to a credential that they do not take (RFC 9110 sections 15.5.2 and 15.5.4).
+const REFUSALS: [u16; 2] = [401, 403];
+
+/// Asks with an old credential until it is refused or the deadline is over, and returns the status; nothing for one that is gone.
+pub(crate) async fn refused(
+    what: &str,
+    client: &Client,
+    cluster: Option<&Kubernetes>,
+    wanted: &Refused,
+    secrets: &dyn SecretSource,
+) -> Result<Option<u16>, Error> {
+    let asked = Asked::of(what, &wanted.url, client, cluster)?;
+    let header = match credential(what, &wanted.header, secrets).await {
+        Ok(header) => header,
+        Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let until = Instant::now() + Duration::from_secs(u64::from(wanted.deadline));
+    loop {
+        let problem = match asked
+            .answer(what, &wanted.url, Some(header.clone()))
+            .await?
+        {
+            Ok((status, _)) if REFUSALS.contains(&status) => return Ok(Some(status)),
+            Ok((status, _)) => format!("the old credential is answered {status}, not refused"),
+            Err(problem) => problem,
+        };
+        if Instant::now() >= until {
+            return Err(Error::new(
+                ErrorKind::Deadline,
+                what,
+                format!("{}: {problem}; tried for {} s", wanted.url, wanted.deadline),
             ));
         }
         sleep(PAUSE).await;

@@ -1,4 +1,4 @@
-//! The kinds `check.http`, `check.workload` and `check.seed`.
+//! The kinds of checks, and what each asks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use executor::provider::{
     Budget, Ensure, Error, ErrorKind, Identity, Provider, Scope, SecretSource,
 };
-use planner::kinds::check::{Http, Seed, Workload};
+use planner::kinds::check::{Http, Refused, Rotated, Sealed, Seed, Workload};
 use planner::reference::{Late, Outputs};
 use planner::{Inventory, Observed};
 use provider_kubernetes::Kubernetes;
@@ -17,6 +17,7 @@ use reqwest::Client;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep};
 
+use crate::fingerprint::Fingerprints;
 use crate::http;
 
 /// Between two looks at the workloads.
@@ -28,6 +29,7 @@ pub struct Checks {
     secrets: Arc<dyn SecretSource>,
     cluster: Option<Arc<Kubernetes>>,
     seeds: Option<Arc<Seeder>>,
+    fingerprints: Fingerprints,
 }
 
 impl std::fmt::Debug for Checks {
@@ -58,6 +60,7 @@ impl Checks {
             secrets,
             cluster,
             seeds,
+            fingerprints: Fingerprints::new()?,
         })
     }
 
@@ -100,18 +103,57 @@ impl Checks {
         }
     }
 
-    async fn seed(&self, what: &str, wanted: &Seed) -> Result<(), Error> {
-        let seeds = self
-            .seeds
-            .as_ref()
-            .ok_or_else(|| Error::new(ErrorKind::Invalid, what, "no store is given"))?;
-        let Late::Known(bucket) = &wanted.bucket else {
+    fn seeds(&self, what: &str) -> Result<&Seeder, Error> {
+        self.seeds
+            .as_deref()
+            .ok_or_else(|| Error::new(ErrorKind::Invalid, what, "no store is given"))
+    }
+
+    /// The older value may be gone: then nobody can compare it, and the outputs say so.
+    async fn rotated(&self, what: &str, wanted: &Rotated) -> Result<Outputs, Error> {
+        let Rotated { old, new } = wanted;
+        let fresh = self.secrets.read(&new.mount, &new.path, &new.field).await?;
+        let fresh = self.fingerprints.of(&fresh);
+        let former = match self.secrets.read(&old.mount, &old.path, &old.field).await {
+            Ok(former) => self.fingerprints.of(&former),
+            Err(error) if error.kind == ErrorKind::NotFound => "gone".to_owned(),
+            Err(error) => return Err(error),
+        };
+        if former == fresh {
             return Err(Error::new(
                 ErrorKind::Invalid,
                 what,
-                "the bucket is not known yet",
+                format!(
+                    "`{}` holds the value of `{}`: it was not rotated",
+                    new.path, old.path
+                ),
             ));
-        };
+        }
+        Ok(Outputs::from([
+            ("old".to_owned(), former.into()),
+            ("new".to_owned(), fresh.into()),
+        ]))
+    }
+
+    async fn sealed(&self, what: &str, wanted: &Sealed) -> Result<(), Error> {
+        let seeds = self.seeds(what)?;
+        let bucket = known(what, &wanted.bucket)?;
+        let key = &wanted.decrypt_with;
+        match self.secrets.read(&key.mount, &key.path, &key.field).await {
+            Ok(passphrase) => {
+                seeds
+                    .stays_sealed(what, bucket, &wanted.key, passphrase)
+                    .await
+            }
+            // A key that is gone opens nothing.
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn seed(&self, what: &str, wanted: &Seed) -> Result<(), Error> {
+        let seeds = self.seeds(what)?;
+        let bucket = known(what, &wanted.bucket)?;
         let key = &wanted.decrypt_with;
         let passphrase = self.secrets.read(&key.mount, &key.path, &key.field).await?;
         seeds
@@ -166,6 +208,20 @@ impl Provider for Checks {
             }
             "workload" => self.workload(&what, &read(&what, &request)?).await?,
             "seed" => self.seed(&what, &read(&what, &request)?).await?,
+            "rotated" => return self.rotated(&what, &read(&what, &request)?).await,
+            "refused" => {
+                let wanted = read::<Refused>(&what, &request)?;
+                let status = http::refused(
+                    &what,
+                    &self.client,
+                    self.cluster.as_deref(),
+                    &wanted,
+                    self.secrets.as_ref(),
+                )
+                .await?;
+                return Ok(Outputs::from([("status".to_owned(), status.into())]));
+            }
+            "sealed" => self.sealed(&what, &read(&what, &request)?).await?,
             kind => {
                 return Err(Error::new(
                     ErrorKind::Invalid,
@@ -179,6 +235,17 @@ impl Provider for Checks {
 
     async fn remove(&self, _: &Observed) -> Result<(), Error> {
         Ok(())
+    }
+}
+
+fn known<'a>(what: &str, bucket: &'a Late<String>) -> Result<&'a str, Error> {
+    match bucket {
+        Late::Known(bucket) => Ok(bucket),
+        Late::Unknown(_) => Err(Error::new(
+            ErrorKind::Invalid,
+            what,
+            "the bucket is not known yet",
+        )),
     }
 }
 

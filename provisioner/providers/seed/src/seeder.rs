@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use backup::{Encrypted, Encryptor, Options, Pin, Plaintext, Tee, Verdict, Verifier, Word};
+use backup::{Code, Encrypted, Encryptor, Options, Pin, Plaintext, Tee, Verdict, Verifier, Word};
 use bytes::Bytes;
 use executor::provider::{Error, ErrorKind};
 use planner::plan::PinnedBackup;
@@ -199,6 +199,47 @@ impl Seeder {
         })?;
         judge(&verified.verdict, head, blocks)
             .map_err(|why| Error::new(ErrorKind::Invalid, what, format!("{bucket}/{key}: {why}")))
+    }
+}
+
+impl Seeder {
+    /// Reads an object with a key that must not open it.
+    ///
+    /// # Errors
+    /// When the key opens it, it is not encrypted at all, or it can't be read.
+    pub async fn stays_sealed(
+        &self,
+        what: &str,
+        bucket: &str,
+        key: &str,
+        passphrase: SecretString,
+    ) -> Result<(), Error> {
+        let reader = self.stores.bucket(bucket).open(key, None).await?;
+        let options = Options::at(self.now).with_passphrase(passphrase);
+        let read = spawn_blocking(move || backup::verify(&mut SyncIoBridge::new(reader), options))
+            .await
+            .map_err(|error| error.to_string())
+            .and_then(|read| read.map_err(|error| error.to_string()))
+            .map_err(|why| {
+                Error::new(
+                    ErrorKind::Unreachable,
+                    what,
+                    format!("{bucket}/{key}: {why}"),
+                )
+            })?;
+        let sealed = read
+            .verdict
+            .findings
+            .iter()
+            .any(|finding| finding.code == Code::EncryptionWrongKey);
+        if sealed {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Invalid,
+            what,
+            format!("{bucket}/{key}: the old key opens it, or no key is needed"),
+        ))
     }
 }
 

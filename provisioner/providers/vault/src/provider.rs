@@ -56,6 +56,25 @@ impl Vault {
         })
     }
 
+    /// Paths of the audit devices (`sys/audit`, which asks for `sudo`).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Denied`] when the token may not look.
+    pub async fn audit_devices(&self) -> Result<Vec<String>, Error> {
+        let what = "list audit devices";
+        let answer = self
+            .connection
+            .call(what, RequestMethod::GET, "sys/audit".to_owned(), None)
+            .await?;
+        let devices = answer.as_ref().and_then(Value::as_object);
+        Ok(devices
+            .into_iter()
+            .flatten()
+            .filter(|(_, device)| device.get("type").is_some())
+            .map(|(path, _)| path.clone())
+            .collect())
+    }
+
     async fn metadata(&self, mount: &str, path: &str) -> Result<Option<Metadata>, Error> {
         let what = format!("read metadata of {mount}/{path}");
         let answer = self
@@ -475,13 +494,7 @@ impl SecretSource for Vault {
                 None,
             )
             .await?;
-        let missing = || {
-            Error::new(
-                ErrorKind::Unavailable,
-                what.clone(),
-                "there is no such secret",
-            )
-        };
+        let missing = || Error::new(ErrorKind::NotFound, what.clone(), "there is no such secret");
         let mut answer = answer.ok_or_else(missing)?;
         match answer
             .get_mut("data")

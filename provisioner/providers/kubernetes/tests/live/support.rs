@@ -187,6 +187,7 @@ pub async fn plan_with(
     planner::plan(Input {
         desired: desired.to_vec(),
         inventory: cluster.observe(scope).await.unwrap(),
+        case: planner::Case::default(),
         target: Target {
             environment: scope.environment.clone(),
             generation: scope.generation.clone(),

@@ -1,0 +1,228 @@
+//! What is known of a breach when the new generation is planned.
+
+use std::collections::BTreeSet;
+
+use backup::catalogue::Selector;
+use environment::OldSecret;
+use jiff::{SignedDuration, Timestamp};
+use planner::taint::{self, Identifier, IdentifierKind, OldInventory, Taint};
+use planner::{Case, Finding, Generation, Incident, Inventory, Observed, Scenario};
+use provider_object_store::{Store, client};
+use serde::{Deserialize, Serialize};
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::session::{self, Blueprint};
+use crate::{hints, paths};
+
+/// What an operator says of the incident.
+#[derive(Clone, Copy, Debug)]
+pub struct Told {
+    /// When it began, or was noticed.
+    pub began: Timestamp,
+    /// For how long before that somebody may have been there unnoticed.
+    pub dwell: SignedDuration,
+}
+
+impl Told {
+    /// From `known-good:before=TIME,dwell=DURATION`.
+    ///
+    /// # Errors
+    /// When the backup is asked for in another way: without a time nothing tells a clean backup from one that holds what was planted.
+    pub fn of(asked: &str) -> Result<Self, Failure> {
+        match asked.parse() {
+            Ok(Selector::KnownGood { before, dwell }) => Ok(Self {
+                began: before,
+                dwell,
+            }),
+            _ => Err(Failure::new("a breach needs the time of the incident")
+                .because(format!("`--from-backup {asked}` does not say it"))
+                .hint("give `--from-backup known-good:before=TIME,dwell=DURATION`: when it was noticed, and for how long somebody may have been there before")
+                .exit(Exit::Refused)),
+        }
+    }
+}
+
+/// What is known beside what the providers see; kept with a recording, so that its plan can be made again.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Known {
+    /// What the plan is made for.
+    pub scenario: Scenario,
+    /// The breach.
+    pub incident: Option<Incident>,
+    /// Remarks on the backup's contents.
+    pub remarks: Vec<Finding>,
+    /// The old environment's identifiers.
+    pub old: OldInventory,
+}
+
+impl Known {
+    /// For the planner.
+    pub fn case(&self, blueprint: &Blueprint) -> Result<Case, Failure> {
+        let taint = match self.scenario {
+            Scenario::Breach => {
+                let allowed = &blueprint.environment.document.breach.allowed_references;
+                let taint = Taint::new(&self.old, allowed).map_err(|error| {
+                    Failure::of("the old environment can't be looked for", &error)
+                        .hint("correct `breach.allowed_references` in the environment")
+                })?;
+                Some(taint)
+            }
+            _ => None,
+        };
+        Ok(Case {
+            scenario: self.scenario,
+            incident: self.incident.clone(),
+            remarks: self.remarks.clone(),
+            taint,
+        })
+    }
+
+    /// Secrets of the generations that are not trusted any more.
+    pub fn distrusted(&self, inventory: &Inventory) -> Vec<OldSecret> {
+        let Some(incident) = &self.incident else {
+            return Vec::new();
+        };
+        let mut found: BTreeSet<(Generation, String)> = BTreeSet::new();
+        for object in old(inventory, incident) {
+            if object.address.qualified_kind() == "vault.secret" {
+                found.insert((object.generation.clone(), object.address.name().to_owned()));
+            }
+        }
+        found
+            .into_iter()
+            .map(|(generation, name)| OldSecret { generation, name })
+            .collect()
+    }
+}
+
+fn old<'a>(inventory: &'a Inventory, incident: &'a Incident) -> impl Iterator<Item = &'a Observed> {
+    inventory
+        .objects
+        .iter()
+        .filter(|object| incident.generations.contains(&object.generation))
+}
+
+/// Collects what is known: what the clouds hold of the old generations, what Terraform and our own reports say of them.
+pub async fn known(
+    blueprint: &Blueprint,
+    inventory: &Inventory,
+    incident: Incident,
+    remarks: Vec<Finding>,
+) -> Result<Known, Failure> {
+    let mut known = OldInventory {
+        identifiers: observed(inventory, &incident),
+    };
+    known.merge(reports(blueprint.environment.name(), &incident)?);
+    for place in &blueprint.environment.document.breach.terraform_states {
+        known.merge(terraform(blueprint, place).await?);
+    }
+    Ok(Known {
+        scenario: Scenario::Breach,
+        incident: Some(incident),
+        remarks,
+        old: known,
+    })
+}
+
+/// Identifiers of what stands. Names in Kubernetes and Vault are alike in every generation; what is an old one's alone carries its id.
+fn observed(inventory: &Inventory, incident: &Incident) -> Vec<Identifier> {
+    let mut found = BTreeSet::new();
+    for generation in &incident.generations {
+        found.insert(Identifier {
+            kind: IdentifierKind::Id,
+            value: generation.to_string(),
+            origin: "an old generation".to_owned(),
+        });
+    }
+    for object in old(inventory, incident) {
+        if !matches!(object.address.provider(), "ec2" | "iam" | "s3") {
+            continue;
+        }
+        let origin = format!("{} of {}", object.address, object.generation);
+        let mut add = |kind, value: &str| {
+            found.insert(Identifier {
+                kind,
+                value: value.to_owned(),
+                origin: origin.clone(),
+            });
+        };
+        let text = |name: &str| object.outputs.get(name).and_then(|value| value.as_str());
+        if object.address.provider() == "ec2" {
+            add(IdentifierKind::Id, &object.id);
+        } else if !object.id.starts_with("arn:") {
+            add(IdentifierKind::Name, &object.id);
+        }
+        for (output, kind) in [
+            ("id", IdentifierKind::Id),
+            ("arn", IdentifierKind::Arn),
+            ("name", IdentifierKind::Name),
+            ("public_ip", IdentifierKind::Address),
+            ("fingerprint", IdentifierKind::Fingerprint),
+        ] {
+            match text(output) {
+                Some(value) if value.starts_with("arn:") => add(IdentifierKind::Arn, value),
+                Some(value) => add(kind, value),
+                None => {}
+            }
+        }
+    }
+    found.into_iter().collect()
+}
+
+/// What reports on this machine say of the old generations.
+fn reports(environment: &str, incident: &Incident) -> Result<OldInventory, Failure> {
+    let runs = executor::Runs::new(paths::runs(environment)?);
+    let listed = runs
+        .list()
+        .map_err(|error| Failure::of("the runs on this machine can't be listed", &error))?;
+    let mut known = OldInventory::default();
+    for (run, summary) in listed {
+        let of_old =
+            summary.is_ok_and(|summary| incident.generations.contains(&summary.generation));
+        let path = run.folder.join("report.json");
+        if !of_old || !path.exists() {
+            continue;
+        }
+        let bytes = paths::read_bounded(&path, taint::report::LARGEST)?;
+        // A report that an older release wrote may lack what is looked for; the clouds are asked anyway.
+        if let Ok(read) = taint::report::read(&bytes) {
+            known.merge(read);
+        }
+    }
+    Ok(known)
+}
+
+/// A Terraform state in S3, read with the environment's own access.
+async fn terraform(blueprint: &Blueprint, place: &str) -> Result<OldInventory, Failure> {
+    let invalid = |why: &str| {
+        Failure::new(format!("`{place}` is no Terraform state that can be read"))
+            .because(why)
+            .hint("correct `breach.terraform_states` in the environment: `s3://BUCKET/KEY`")
+    };
+    let (bucket, key) = place
+        .strip_prefix("s3://")
+        .and_then(|rest| rest.split_once('/'))
+        .filter(|(bucket, key)| !bucket.is_empty() && !key.is_empty())
+        .ok_or_else(|| invalid("it is not `s3://BUCKET/KEY`"))?;
+    let aws = &blueprint.resolved.aws;
+    let config = session::connection(
+        &blueprint.resolved,
+        &aws.region,
+        &aws.s3_endpoint,
+        &aws.s3_profile,
+    )
+    .load()
+    .await;
+    let store = Store::new(client(&config), bucket);
+    let read = store
+        .read(key, STATE)
+        .await
+        .map_err(|error| hints::of_provider("s3", &error))?;
+    let (bytes, _) = read.ok_or_else(|| invalid("there is no such object"))?;
+    taint::terraform::read(&bytes).map_err(|error| invalid(&error.to_string()))
+}
+
+/// Bytes a Terraform state may have.
+const STATE: u64 = 128 << 20;

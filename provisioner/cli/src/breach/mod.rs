@@ -1,0 +1,9 @@
+//! The scenario `breach`: what is not trusted any more, and the stages around the plan of the new generation.
+
+mod drift;
+mod known;
+mod stages;
+
+pub use drift::changed;
+pub use known::{Known, Told, known};
+pub use stages::{FILE, Report, Stage, after, before, read};
