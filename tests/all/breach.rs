@@ -70,6 +70,12 @@ fn nothing_planted_survives_a_breach() {
         .rebuild(&["report", "verify", &bundle, "--key", key])
         .exits(0);
 
+    world
+        .rebuild(&["evidence", "verify", "--env", "sandbox"])
+        .exits(0);
+    let destroy = ["destroy", "--env", "sandbox", "--generation", &old, "--yes"];
+    world.rebuild(&destroy).exits(3);
+
     // Again: the same generation, and nothing to do.
     let said = breach(&known_good, &main).exits(0);
     assert!(said.out.contains("No changes"), "{}", said.out);

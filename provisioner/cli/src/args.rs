@@ -129,6 +129,9 @@ pub enum Command {
     Contain(ContainCommand),
     /// What can be recovered from: what each scenario does, in which stages, and what it needs.
     Scenarios,
+    /// Evidence of a breached environment, before it is destroyed: collect, verify, list.
+    #[command(subcommand)]
+    Evidence(EvidenceCommand),
     /// What is there, which generation, what has drifted: by asking the clouds.
     Status(EnvironmentOnly),
     /// Every generation of an environment, by asking the clouds.
@@ -273,6 +276,51 @@ pub struct ContainCommand {
     /// Cut off without asking.
     #[arg(long, short)]
     pub yes: bool,
+}
+
+/// `rebuild evidence …`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum EvidenceCommand {
+    /// Read what every place has, seal it, and keep it where nobody can delete it. Exit 1 when something could not be read; what could is
+    /// sealed and kept all the same.
+    Collect(EvidenceCollect),
+    /// Check a bundle in its bucket: every file, the chain of entries, the signature, and that it is held. Exit 4 when it does not hold.
+    Verify(EvidenceVerify),
+    /// Every bundle in the bucket, as its manifest tells.
+    List(EnvironmentOnly),
+}
+
+/// `rebuild evidence collect`.
+#[derive(Clone, Debug, Args)]
+pub struct EvidenceCollect {
+    /// The environment.
+    #[arg(long, value_name = "NAME")]
+    pub env: String,
+    /// Of this generation; those of incidents without it, else every one there is. Can be given more than once.
+    #[arg(long, value_name = "GENERATION")]
+    pub generation: Vec<planner::Generation>,
+    /// Make a snapshot of every volume that has none of ours; the only thing that is written in the old account.
+    #[arg(long)]
+    pub snapshots: bool,
+    /// Make snapshots without asking.
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+/// `rebuild evidence verify`.
+#[derive(Clone, Debug, Args)]
+pub struct EvidenceVerify {
+    /// The environment.
+    #[arg(long, value_name = "NAME")]
+    pub env: String,
+    /// The bundle; the newest without it.
+    pub id: Option<String>,
+    /// The public key that is trusted, in a file (one OpenSSH line) [default: this machine's].
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// A copy in this folder instead of the bucket's.
+    #[arg(long, value_name = "DIR", conflicts_with = "id")]
+    pub folder: Option<PathBuf>,
 }
 
 /// A command that needs an environment and nothing else.

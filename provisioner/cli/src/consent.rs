@@ -8,6 +8,7 @@ use executor::lock::Owner;
 use planner::Plan;
 
 use crate::args::ConsentArgs;
+use crate::evidence::gate;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::paths;
@@ -43,9 +44,19 @@ pub fn given(
     now: jiff::Timestamp,
     printer: &Printer,
 ) -> Result<Option<Authority>, Failure> {
-    let Some(policy) = document.approvals.policy(plan.scenario) else {
-        return Ok(None);
+    let guarded = gate::is_guarded(plan);
+    let policy = match document.approvals.policy(plan.scenario) {
+        Some(policy) => policy,
+        None if guarded => document.approvals.policy_of_one(plan.scenario),
+        None => return Ok(None),
     };
+    if guarded && consent.break_glass.is_some() {
+        return Err(Failure::new(
+            "a generation of an incident can't be destroyed on one person's word; nothing was changed",
+        )
+        .hint("let an approver sign the plan with `rebuild approve`; it is cut off already, so there is no hurry")
+        .exit(Exit::Refused));
+    }
     if let Some(reason) = &consent.break_glass {
         let broken = BreakGlass::new(&Owner::current().who, reason, now).map_err(|error| {
             Failure::of("the approvals can't be gone without", &error)
@@ -73,7 +84,15 @@ pub fn given(
         .map(|(source, bytes)| Submitted { source, bytes })
         .collect();
     let outcome = approval::verify(&policy, &subject(plan), &submitted, now)
-        .map_err(|error| Failure::of("the environment's `approvals` can't be used", &error))?;
+        .map_err(|error| {
+            let failure = Failure::of("the environment's `approvals` can't be used", &error);
+            match guarded {
+                true => failure
+                    .hint("a generation of an incident is destroyed only when somebody approves: add `approvers` to `approvals`")
+                    .exit(Exit::Refused),
+                false => failure,
+            }
+        })?;
     for accepted in &outcome.accepted {
         printer.note(&format!(
             "approved by {} with {}, valid until {}",

@@ -12,6 +12,7 @@ use crate::args::ConsentArgs;
 use crate::breach::{self, Known, Told};
 use crate::carry::{self, Held};
 use crate::consent;
+use crate::evidence::gate;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::prepare::{self, Occasion, Order, Recorded, Wanted, Which};
@@ -128,6 +129,7 @@ async fn locked(
 ) -> Result<Exit, Failure> {
     let (fresh, scope, inventory) = again(session, plan, pinned, printer).await?;
     still_fits(plan, &fresh)?;
+    gate::pass(session, plan, authority).await?;
     let runs = Runs::new(paths::runs(&plan.target.environment)?);
     let (run, mut journal) = runs.create(plan, session.now()).map_err(|error| {
         Failure::of("the run can't be recorded, so nothing was changed", &error)
@@ -271,6 +273,7 @@ async fn resumed(
                 .exit(Exit::Refused));
         }
     }
+    gate::pass_again(session, plan, run).await?;
     let seen = prepare::look(session, &Which::Exactly(plan.target.generation.clone())).await?;
     if let Some(pin) = &plan.backup {
         let pinned = session.verified_again(pin, printer).await?;

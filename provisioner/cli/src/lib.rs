@@ -8,6 +8,7 @@ mod carry;
 mod commands;
 mod consent;
 mod enact;
+mod evidence;
 mod exit;
 mod failure;
 mod generation;

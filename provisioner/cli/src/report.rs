@@ -236,7 +236,7 @@ pub fn keep_authority(run: &Run, authority: &Authority) -> Result<(), Failure> {
 }
 
 /// On whose word the run was begun; null where the environment asks for nobody's.
-fn authority(run: &Run) -> Result<Value, Failure> {
+pub fn authority(run: &Run) -> Result<Value, Failure> {
     let path = run.folder.join(AUTHORITY);
     if !path.exists() {
         return Ok(Value::Null);

@@ -15,5 +15,7 @@ mod yaml;
 pub use desired::{DesiredError, OldSecret, resources};
 pub use error::{Error, Errors, Fault};
 pub use load::{Environment, load};
-pub use places::{Aws, Cluster, Control, ResolveError, Resolved, SandboxEndpoints, VaultPlace};
-pub use schema::{Approvals, Containment, Document};
+pub use places::{
+    Aws, Cluster, Control, EvidencePlace, ResolveError, Resolved, SandboxEndpoints, VaultPlace,
+};
+pub use schema::{Approvals, Containment, Document, EvidenceLock};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::load::Environment;
-use crate::schema::{BackupSource, ClusterAddress, Held};
+use crate::schema::{BackupSource, ClusterAddress, EvidenceLock, Held};
 
 /// Addresses of a running sandbox, as whoever runs it knows them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub struct SandboxEndpoints {
     pub context: String,
     /// Bucket of the lock.
     pub control_bucket: String,
+    /// Bucket of evidence, with Object Lock.
+    pub evidence_bucket: String,
     /// URL of the stand-in for the application.
     pub standin_url: String,
 }
@@ -99,6 +101,22 @@ pub struct Control {
     pub profile: Option<String>,
 }
 
+/// Where evidence is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EvidencePlace {
+    /// The bucket.
+    pub bucket: Control,
+    /// Keys begin with it.
+    pub prefix: String,
+    /// Seconds for which nothing of it can be deleted.
+    pub retention: u32,
+    /// Who may shorten that.
+    pub lock: EvidenceLock,
+}
+
+/// Seconds that evidence is held in the sandbox, whose buckets end with it.
+const SANDBOX_RETENTION: u32 = 3600;
+
 /// Where an environment is built, complete.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resolved {
@@ -110,6 +128,8 @@ pub struct Resolved {
     pub vault: VaultPlace,
     /// The lock's bucket.
     pub control: Control,
+    /// Where evidence is kept, when the environment says it.
+    pub evidence: Option<EvidencePlace>,
     /// Places with backups, endpoints and profiles filled in.
     pub backups: Vec<BackupSource>,
     /// URL of the application's stand-in, in the sandbox.
@@ -196,6 +216,17 @@ impl Environment {
                 endpoint: control.endpoint.clone(),
                 profile: control.profile.clone(),
             },
+            evidence: self.document.evidence.as_ref().map(|kept| EvidencePlace {
+                bucket: Control {
+                    bucket: kept.bucket.clone(),
+                    region: kept.region.clone(),
+                    endpoint: kept.endpoint.clone(),
+                    profile: kept.profile.clone(),
+                },
+                prefix: kept.prefix.clone(),
+                retention: kept.retention.seconds(),
+                lock: kept.lock,
+            }),
             backups: self.document.backups.sources.clone(),
             standin: None,
         })
@@ -253,6 +284,17 @@ impl Environment {
                 endpoint: Some(sandbox.s3_endpoint.clone()),
                 profile: Some(sandbox.s3_profile.clone()),
             },
+            evidence: Some(EvidencePlace {
+                bucket: Control {
+                    bucket: sandbox.evidence_bucket.clone(),
+                    region: sandbox.region.clone(),
+                    endpoint: Some(sandbox.s3_endpoint.clone()),
+                    profile: Some(sandbox.s3_profile.clone()),
+                },
+                prefix: String::new(),
+                retention: SANDBOX_RETENTION,
+                lock: EvidenceLock::Compliance,
+            }),
             backups: backups.collect(),
             standin: Some(sandbox.standin_url.clone()),
         }

@@ -49,6 +49,8 @@ form! {
         #[serde(default)] containment: Containment,
         /// What a rebuild after a breach is told beforehand.
         #[serde(default)] breach: Breach,
+        /// Where evidence of a breached generation is kept; without it none can be collected, and none of its generations destroyed.
+        #[serde(default, skip_serializing_if = "Option::is_none")] evidence: Option<EvidenceBucket>,
         /// Who is told and asked.
         #[serde(default)] contacts: Vec<Contact>,
         /// Channels that are told what a run does; without them messages are only drafted.
@@ -185,6 +187,37 @@ form! {
         #[serde(default, skip_serializing_if = "Option::is_none")] profile: Option<String>,
     }
 }
+form! {
+    /// Where evidence is kept: a bucket with Object Lock, of another account than the environment's.
+    EvidenceBucket {
+        /// Name.
+        bucket: String,
+        /// Region.
+        region: String,
+        /// Another endpoint than AWS's own.
+        #[serde(default, skip_serializing_if = "Option::is_none")] endpoint: Option<String>,
+        /// Profile of the AWS configuration: of the account that the bucket is in.
+        #[serde(default, skip_serializing_if = "Option::is_none")] profile: Option<String>,
+        /// Keys begin with it.
+        #[serde(default)] prefix: String,
+        /// How long nothing of it can be deleted.
+        retention: Span,
+        /// Who may shorten that.
+        #[serde(default)] lock: EvidenceLock,
+    }
+}
+
+/// Modes of S3 Object Lock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EvidenceLock {
+    /// Nobody.
+    #[default]
+    Compliance,
+    /// Whoever holds `s3:BypassGovernanceRetention`.
+    Governance,
+}
+
 form! {
     /// Where backups are, and what they are.
     Backups {
@@ -401,12 +434,21 @@ impl Approvals {
             .get(&scenario)
             .copied()
             .filter(|needed| *needed > 0)?;
-        Some(approval::Policy {
+        Some(self.of(needed))
+    }
+
+    /// The same where one person must approve even if the environment asks for nobody.
+    pub fn policy_of_one(&self, scenario: Scenario) -> approval::Policy {
+        self.policy(scenario).unwrap_or_else(|| self.of(1))
+    }
+
+    fn of(&self, needed: u8) -> approval::Policy {
+        approval::Policy {
             approvers: self.approvers.clone(),
             revoked: self.revoked.clone(),
             needed,
             valid_for: jiff::SignedDuration::from_secs(i64::from(self.valid_for.seconds())),
-        })
+        }
     }
 }
 form! {

@@ -181,6 +181,7 @@ impl Checker<'_> {
                 );
             }
         }
+        self.evidence();
         if let Some(aws) = &place.aws
             && !(aws.account.len() == 12 && aws.account.bytes().all(|b| b.is_ascii_digit()))
         {
@@ -195,6 +196,36 @@ impl Checker<'_> {
                 &["backups", "sources"],
                 "there is no place with backups".to_owned(),
                 "add one: nothing is built without a verified backup",
+            );
+        }
+    }
+
+    fn evidence(&mut self) {
+        let place = &self.document.r#where;
+        let Some(kept) = &self.document.evidence else {
+            return;
+        };
+        if place.sandbox {
+            self.unfit(
+                &["evidence"],
+                "the sandbox has its own `evidence`".to_owned(),
+                "remove it, or `sandbox: true`",
+            );
+        }
+        if kept.retention.seconds() < 3600 {
+            self.unfit(
+                &["evidence", "retention"],
+                "evidence would be held for less than an hour".to_owned(),
+                "say for how long it may be asked for, `8760h` say",
+            );
+        }
+        if let Some(control) = &place.control
+            && control.bucket == kept.bucket
+        {
+            self.unfit(
+                &["evidence", "bucket"],
+                "it is the bucket of the lock, whose objects must be replaceable".to_owned(),
+                "give evidence a bucket of its own, with Object Lock, in another account",
             );
         }
     }

@@ -27,6 +27,7 @@ fn sandbox() -> SandboxEndpoints {
         kubeconfig: "kubeconfig".into(),
         context: "sandbox".into(),
         control_bucket: "rebuild-control".into(),
+        evidence_bucket: "rebuild-evidence".into(),
         standin_url: "http://127.0.0.1:4".into(),
     }
 }

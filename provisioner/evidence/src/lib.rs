@@ -15,9 +15,11 @@
 //!
 //! - [`Writer`] makes a bundle. [`upload_order`] lists its files for a copy elsewhere.
 //! - [`verify`] checks one, over a [`Bundle`]; [`Folder`] is the one on disk.
+//! - [`collect`]: what is asked of a place that evidence comes from, and asking all of them at once into one bundle.
 //! - [`key`]: making and keeping the key that signs.
 
 mod bundle;
+pub mod collect;
 pub mod key;
 mod manifest;
 mod name;

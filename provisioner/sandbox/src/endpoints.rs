@@ -69,4 +69,6 @@ pub struct Objects {
     pub source_bucket: String,
     /// An empty bucket for locks and other records that are no generation's.
     pub control_bucket: String,
+    /// A bucket with Object Lock, for evidence.
+    pub evidence_bucket: String,
 }

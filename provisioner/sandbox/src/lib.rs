@@ -45,7 +45,7 @@ pub use exports::Export;
 pub use folders::Folders;
 pub use install::{Installed, Installer, PINS, Pin, Tool};
 pub use progress::{Observer, Progress, Silent};
-pub use source::{CONTROL_BUCKET, SOURCE_BUCKET};
+pub use source::{CONTROL_BUCKET, EVIDENCE_BUCKET, SOURCE_BUCKET};
 pub use state::{Condition, Phase, ServerStatus, Status};
 
 /// The account that the AWS interfaces answer as: moto's default.

@@ -17,6 +17,9 @@ pub const SOURCE_BUCKET: &str = "natlangchain-backups";
 /// The bucket for what is no generation's, a lock for example. It is there before anything is built.
 pub const CONTROL_BUCKET: &str = "rebuild-control";
 
+/// The bucket for evidence, with Object Lock: what is put there with a retention can't be deleted before.
+pub const EVIDENCE_BUCKET: &str = "rebuild-evidence";
+
 /// The backups of one chain lie together: a newer one must extend an older one.
 const PREFIX: &str = "natlangchain/";
 /// Backups of another, smaller chain, on which nothing depends.
@@ -35,6 +38,7 @@ const RETENTION: &str = "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</Ob
      <DefaultRetention><Mode>COMPLIANCE</Mode><Days>30</Days></DefaultRetention></Rule></ObjectLockConfiguration>";
 const VERSIONING: &str =
     "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+const ENABLED: &str = "<Status>Enabled</Status>";
 
 /// A backup and the file beside it.
 struct Backup {
@@ -102,7 +106,12 @@ const OTHERS: [Backup; 4] = [
 /// when the newest backup has become old.
 pub(crate) async fn ensure(s3: &S3, now: Timestamp) -> Result<()> {
     create(s3, &format!("/{CONTROL_BUCKET}"), &[]).await?;
-    bucket(s3).await?;
+    bucket(s3, EVIDENCE_BUCKET, &[("versioning", VERSIONING, ENABLED)]).await?;
+    let held = [
+        ("versioning", VERSIONING, ENABLED),
+        ("object-lock", RETENTION, "<Mode>COMPLIANCE</Mode>"),
+    ];
+    bucket(s3, SOURCE_BUCKET, &held).await?;
     for Backup {
         prefix,
         name,
@@ -139,17 +148,15 @@ async fn readable(s3: &S3) -> Result<()> {
     }
 }
 
-async fn bucket(s3: &S3) -> Result<()> {
-    let path = format!("/{SOURCE_BUCKET}");
+/// A bucket with Object Lock, and these settings: their name, what is put, and what shows that it is set.
+async fn bucket(s3: &S3, name: &str, settings: &[(&str, &str, &str)]) -> Result<()> {
+    let path = format!("/{name}");
     let lock = [("x-amz-bucket-object-lock-enabled", "true")];
     create(s3, &path, &lock).await?;
     // Again every time: a run may have ended between the bucket and its settings.
-    for (target, body, set) in [
-        ("versioning", VERSIONING, "<Status>Enabled</Status>"),
-        ("object-lock", RETENTION, "<Mode>COMPLIANCE</Mode>"),
-    ] {
+    for (target, body, set) in settings {
         let there = s3.get(&format!("{path}?{target}=")).await?;
-        if there.status.is_success() && there.text().contains(set) {
+        if there.status.is_success() && there.text().contains(*set) {
             continue;
         }
         s3.call(

@@ -26,8 +26,8 @@ use crate::secrets::Secrets;
 use crate::servers::{control_plane, moto, openbao, seaweedfs};
 use crate::state::{Phase, ServerRecord, State, born};
 use crate::{
-    ACCOUNT, CONTROL_BUCKET, Endpoints, REGION, SOURCE_BUCKET, aws, background, files, http,
-    source, standin,
+    ACCOUNT, CONTROL_BUCKET, EVIDENCE_BUCKET, Endpoints, REGION, SOURCE_BUCKET, aws, background,
+    files, http, source, standin,
 };
 
 /// How long a server may take to end by itself. SeaweedFS takes four seconds.
@@ -358,6 +358,7 @@ fn describe(
             metrics: servers.objects.metrics.clone(),
             source_bucket: SOURCE_BUCKET.to_owned(),
             control_bucket: CONTROL_BUCKET.to_owned(),
+            evidence_bucket: EVIDENCE_BUCKET.to_owned(),
         },
         aws: servers.aws.endpoint.clone(),
         aws_request_log: servers.aws.request_log.clone(),

@@ -1,19 +1,22 @@
 //! What is done around the plan of the new generation: cutting the old ones off before it, hardening after it.
 
+use std::collections::BTreeSet;
+
 use containment::{Limits, Outcome as Closing, State, Summary};
 use executor::Run;
 use executor::lock::Owner;
 use executor::scheduler::{End, Outcome};
 use jiff::Timestamp;
-use planner::{Finding, Incident, Plan, hardening};
+use planner::{Finding, Generation, Incident, Plan, hardening};
 use serde::{Deserialize, Serialize};
 
 use crate::commands::contain;
+use crate::evidence::{self, gate};
 use crate::failure::Failure;
 use crate::incident::{self, Declared};
 use crate::paths;
 use crate::printer::Printer;
-use crate::session::{Session, barriers};
+use crate::session::{Session, barriers, collectors};
 
 /// File in the run's folder.
 pub const FILE: &str = "breach.json";
@@ -32,10 +35,26 @@ pub struct Report {
     pub contained: Vec<Contained>,
     /// What could not be looked at when cutting off.
     pub unread: Vec<String>,
+    /// What is kept of the old generations; absent until that was tried.
+    pub evidence: Option<Evidence>,
     /// Items of the old generations that were open at the end; absent until then.
     pub open: Option<Vec<String>>,
     /// What is weak in the finished generation; absent until it is finished.
     pub hardening: Option<Vec<Finding>>,
+}
+
+/// Evidence of the old generations.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Evidence {
+    /// The bundle.
+    pub id: Option<String>,
+    /// Where it is kept.
+    pub url: Option<String>,
+    /// What is not in it, and why.
+    pub missing: Vec<String>,
+    /// Why there is none.
+    pub failed: Option<String>,
 }
 
 /// One stage.
@@ -109,7 +128,61 @@ pub async fn before(
     for closed in contained(&summary) {
         report.add(closed);
     }
+    keep(run, &report)?;
+    let began = Timestamp::now();
+    report.evidence = Some(evidence(session, incident, printer).await);
+    report.stage("evidence", began);
     keep(run, &report)
+}
+
+/// Evidence of the old generations, once for an incident. That it can't be kept holds up destroying them, and not the rebuild.
+async fn evidence(session: &Session, incident: &Incident, printer: &Printer) -> Evidence {
+    let blueprint = &session.blueprint;
+    let generations: BTreeSet<Generation> = incident.generations.iter().cloned().collect();
+    if generations.is_empty() {
+        return Evidence::default();
+    }
+    let collected = async {
+        if let Some(id) = gate::kept_already(blueprint, &generations, incident.began).await? {
+            printer.note(&format!("evidence is kept already: {id}"));
+            return Ok(Evidence {
+                id: Some(id),
+                ..Evidence::default()
+            });
+        }
+        let places = collectors::open(blueprint, &generations, true).await?;
+        let made = evidence::make(blueprint, &generations, &places, printer).await?;
+        printer.note(&format!(
+            "evidence is kept in {} until {}",
+            made.url, made.held_until
+        ));
+        Ok::<_, Failure>(Evidence {
+            missing: made
+                .summary
+                .missing()
+                .map(|absent| format!("{}: {}", absent.name, absent.reason))
+                .collect(),
+            id: Some(made.id),
+            url: Some(made.url),
+            failed: None,
+        })
+    };
+    match collected.await {
+        Ok(evidence) => evidence,
+        Err(failure) => {
+            let why = std::iter::once(failure.message)
+                .chain(failure.causes)
+                .collect::<Vec<_>>()
+                .join(": ");
+            printer.warn(&format!(
+                "no evidence is kept, so the old generations can't be destroyed; `rebuild evidence collect` tries again: {why}"
+            ));
+            Evidence {
+                failed: Some(why),
+                ..Evidence::default()
+            }
+        }
+    }
 }
 
 /// A drill looks at what would be cut off, and cuts nothing off.

@@ -5,6 +5,7 @@ use executor::Runs;
 use crate::args::{ApplyCommand, ConsentArgs, DestroyCommand, GlobalArgs, ResumeCommand};
 use crate::consent;
 use crate::enact;
+use crate::evidence::gate;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::paths::{self, private_file};
@@ -81,7 +82,7 @@ pub async fn destroy(
     let mut session = Session::open(&root, &command.env, printer).await?;
     let which = Which::Asked(command.generation.clone());
     let (_, seen) = enact::destruction(&mut session, &which).await?;
-    let plan = session.blueprint.destroy(&seen)?;
+    let plan = gate::stand(&session, session.blueprint.destroy(&seen)?).await?;
     if let Some(file) = &command.out {
         let text = planner::file::text(&plan)
             .map_err(|error| Failure::of("the plan has no JSON form", &error))?;

@@ -1,19 +1,26 @@
 //! `rebuild contain`: cuts an environment off, everywhere at once, without a backup, an approval or a working Vault.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 use containment::{Barrier, Event, Limits, Log, Outcome, Record, State, Summary};
 use executor::lock::Owner;
+use planner::Generation;
 use serde_json::json;
 
 use crate::args::{ContainCommand, GlobalArgs};
+use crate::evidence::generations;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::incident::{self, Declared};
 use crate::printer::{Format, Printer};
-use crate::session::barriers;
-use crate::session::blueprint;
+use crate::session::{Blueprint, barriers, blueprint, collectors, control};
 use crate::{carry, enact, paths};
+
+/// Writing the incident down is given up after this.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs the command.
 pub async fn run(
@@ -33,7 +40,12 @@ pub async fn run(
         preview(&barriers, printer).await?;
         enact::confirm_name(&command.env, "cut it off", printer)?;
     }
-    let summary = close(&command.env, &barriers, now, printer).await?;
+    // At once, and whatever comes of it: cutting off waits for nobody.
+    let (summary, ()) = tokio::join!(
+        close(&command.env, &barriers, now, printer),
+        declare(&blueprint, &command.except, now, printer)
+    );
+    let summary = summary?;
     told(&summary, printer);
     if summary.is_closed() {
         return Ok(Exit::Done);
@@ -51,6 +63,64 @@ pub async fn run(
     }
     Err(failure
         .hint("mend what is named, then run the same command again: what is closed stays closed"))
+}
+
+/// Writes down that the generations that are cut off are not trusted any more. What comes in its way is only warned of.
+async fn declare(
+    blueprint: &Blueprint,
+    except: &[Generation],
+    now: jiff::Timestamp,
+    printer: &Printer,
+) {
+    let environment = blueprint.environment.name();
+    let declared = async {
+        let places = collectors::open(blueprint, &BTreeSet::new(), false).await?;
+        let mut generations = generations(&places, printer).await;
+        generations.retain(|generation| !except.contains(generation));
+        let control = control(&blueprint.resolved).await;
+        let known = incident::all(&control, environment).await?;
+        if generations.is_empty() {
+            return Err(Failure::new(
+                "no generation is to be found that could be named",
+            ));
+        }
+        let is_known = |generation| incident::of_generation(&known, generation).is_some();
+        if generations.iter().all(is_known) {
+            return Ok(());
+        }
+        let wanted = Declared {
+            id: incident::id(now),
+            environment: environment.to_owned(),
+            began: now,
+            declared: jiff::Timestamp::now(),
+            generations: generations.into_iter().collect(),
+            by: Owner::current().to_string(),
+        };
+        let incident = incident::declare(&control, wanted).await?;
+        printer.note(&format!(
+            "incident {}: {} is destroyed only after `rebuild evidence collect` and an approval",
+            incident.id,
+            incident
+                .generations
+                .iter()
+                .map(Generation::to_string)
+                .collect::<Vec<_>>()
+                .join(", ")
+        ));
+        Ok::<_, Failure>(())
+    };
+    let ended = tokio::time::timeout(PATIENCE, declared).await;
+    let why = match ended {
+        Ok(Ok(())) => return,
+        Ok(Err(failure)) => std::iter::once(failure.message)
+            .chain(failure.causes)
+            .collect::<Vec<_>>()
+            .join(": "),
+        Err(_) => format!("not done within {} s", PATIENCE.as_secs()),
+    };
+    printer.warn(&format!(
+        "the incident is not written down, so nothing keeps these generations from being destroyed; contain again to do it: {why}"
+    ));
 }
 
 /// Closes everything; the undo of each item is in the log before it is closed.

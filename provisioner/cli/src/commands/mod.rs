@@ -6,6 +6,7 @@ mod backups;
 pub mod contain;
 mod doctor;
 mod drill;
+mod evidence;
 mod plan;
 mod render;
 mod report;
@@ -46,6 +47,7 @@ pub fn run(cli: Cli, printer: &Printer) -> Result<Exit, Failure> {
         Command::Apply(command) => block_on(apply::apply(command, &global, printer))?,
         Command::Resume(command) => block_on(apply::resume(command, &global, printer))?,
         Command::Contain(command) => block_on(contain::run(command, &global, printer))?,
+        Command::Evidence(command) => block_on(evidence::run(command, &global, printer))?,
         Command::Destroy(command) => block_on(apply::destroy(command, &global, printer))?,
         Command::Status(command) => block_on(status::status(command, &global, printer))?,
         Command::Generations(command) => block_on(status::generations(command, &global, printer))?,

@@ -109,6 +109,7 @@ pub async fn endpoints(printer: &Printer) -> Result<SandboxEndpoints, Failure> {
         kubeconfig: endpoints.kubeconfig,
         context: sandbox::KUBE_CONTEXT.to_owned(),
         control_bucket: endpoints.objects.control_bucket,
+        evidence_bucket: endpoints.objects.evidence_bucket,
         standin_url: endpoints.standin,
     })
 }

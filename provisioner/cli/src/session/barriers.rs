@@ -122,7 +122,10 @@ fn shut(name: &'static str, failure: &Failure) -> Arc<dyn Barrier> {
 }
 
 /// Who we are in the environment's own account; another account is refused.
-async fn account(config: &aws_config::SdkConfig, expected: &str) -> Result<String, Error> {
+pub(super) async fn account(
+    config: &aws_config::SdkConfig,
+    expected: &str,
+) -> Result<String, Error> {
     let asked = provider_aws::connection::identity(config);
     let identity = tokio::time::timeout(PATIENCE, asked).await.map_err(|_| {
         Error::new(

@@ -2,6 +2,7 @@
 
 pub mod barriers;
 mod blueprint;
+pub mod collectors;
 mod overlay;
 
 pub use blueprint::Blueprint;
@@ -335,12 +336,17 @@ pub async fn blueprint(root: &Path, name: &str, printer: &Printer) -> Result<Blu
 
 /// The bucket for what is no generation's.
 pub async fn control(resolved: &Resolved) -> Store {
+    store(resolved, &resolved.control).await
+}
+
+/// A bucket that is no generation's.
+pub async fn store(resolved: &Resolved, place: &Control) -> Store {
     let Control {
         bucket,
         region,
         endpoint,
         profile,
-    } = &resolved.control;
+    } = place;
     let config = connection(resolved, region, endpoint, profile).load().await;
     Store::new(client(&config), bucket.as_str())
 }

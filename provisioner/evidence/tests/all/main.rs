@@ -1,5 +1,6 @@
 //! Bundles: written, verified, tampered with.
 
+mod collecting;
 mod keys;
 mod property;
 mod schema;

@@ -3,9 +3,11 @@
 //! - [`provider`]: finds by ownership tags, creates, settles, removes; the same for every kind.
 //! - `kinds`: one module per kind says how that kind is described, created, changed in place and deleted.
 //! - [`contain`]: cuts networks off.
+//! - [`evidence`]: reads what an environment has, before it is destroyed.
 //! - `marks`: ownership tags and free tags.
 
 pub mod contain;
+pub mod evidence;
 mod kinds;
 mod marks;
 pub mod provider;

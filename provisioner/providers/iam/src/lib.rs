@@ -5,6 +5,7 @@
 
 pub mod contain;
 mod document;
+pub mod evidence;
 mod objects;
 pub mod provider;
 

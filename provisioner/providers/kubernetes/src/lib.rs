@@ -4,6 +4,7 @@ mod conflict;
 mod connect;
 mod contain;
 mod error;
+pub mod evidence;
 pub mod job;
 pub mod kstatus;
 mod normal;

@@ -4,12 +4,14 @@
 //! - [`store`]: one bucket's objects: list, head, get, put, all streaming.
 //! - [`archive`]: what is asked of a place that holds backups, whichever cloud it is in.
 //! - [`gcs`]: Google Cloud Storage, as such a place.
+//! - [`evidence`]: reads what buckets are set to and hold, before they are destroyed.
 //! - [`lock`]: the lock of an environment, by conditional writes.
 
 pub mod archive;
 mod bucket;
 mod causes;
 mod download;
+pub mod evidence;
 #[cfg(test)]
 mod faults;
 pub mod gcs;
@@ -24,7 +26,7 @@ pub use download::provider_error;
 pub use gcs::{Gcs, GcsSettings};
 pub use lock::S3Lock;
 pub use provider::S3;
-pub use store::{Head, Object, Put, Store, Stored};
+pub use store::{Head, Object, Put, Retain, Store, Stored};
 
 /// A client for a configuration from [`provider_aws::Connection::load`].
 ///

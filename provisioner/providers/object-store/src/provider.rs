@@ -33,35 +33,6 @@ impl S3 {
         }
     }
 
-    async fn names(&self, prefix: &str) -> Result<Vec<String>, Error> {
-        let mut names = Vec::new();
-        let mut token = None;
-        loop {
-            let call = self
-                .client
-                .list_buckets()
-                .prefix(prefix)
-                .max_buckets(1000)
-                .set_continuation_token(token.take());
-            let page = call
-                .send()
-                .await
-                .map_err(|error| failure("ListBuckets", error))?;
-            // Not every store heeds the prefix.
-            names.extend(
-                page.buckets()
-                    .iter()
-                    .filter_map(|bucket| bucket.name())
-                    .filter(|name| name.starts_with(prefix))
-                    .map(str::to_owned),
-            );
-            match page.continuation_token {
-                Some(next) if !next.is_empty() => token = Some(next),
-                _ => return Ok(names),
-            }
-        }
-    }
-
     async fn ensure_bucket(&self, request: &Ensure<'_>) -> Result<Outputs, Error> {
         let step = request.step;
         let wanted: spec::Bucket = typed(&step.address, &request.spec)?;
@@ -139,6 +110,35 @@ impl S3 {
             bucket::put_tags(&self.client, name, &tags).await?;
         }
         Ok(Outputs::from([("id".to_owned(), json!(name))]))
+    }
+}
+
+/// Names of buckets that begin with this, through all pages.
+pub(crate) async fn names(client: &Client, prefix: &str) -> Result<Vec<String>, Error> {
+    let mut names = Vec::new();
+    let mut token = None;
+    loop {
+        let call = client
+            .list_buckets()
+            .prefix(prefix)
+            .max_buckets(1000)
+            .set_continuation_token(token.take());
+        let page = call
+            .send()
+            .await
+            .map_err(|error| failure("ListBuckets", error))?;
+        // Not every store heeds the prefix.
+        names.extend(
+            page.buckets()
+                .iter()
+                .filter_map(|bucket| bucket.name())
+                .filter(|name| name.starts_with(prefix))
+                .map(str::to_owned),
+        );
+        match page.continuation_token {
+            Some(next) if !next.is_empty() => token = Some(next),
+            _ => return Ok(names),
+        }
     }
 }
 
@@ -226,8 +226,7 @@ impl Provider for S3 {
         {
             wanted.insert(name, address);
         }
-        let mut names: BTreeSet<String> = self
-            .names(&format!("{}-", scope.environment))
+        let mut names: BTreeSet<String> = names(&self.client, &format!("{}-", scope.environment))
             .await?
             .into_iter()
             .collect();

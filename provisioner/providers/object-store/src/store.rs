@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_sdk_s3::types::{
     CompletedMultipartUpload, CompletedPart, ObjectLockLegalHoldStatus, ObjectLockMode,
 };
@@ -62,6 +62,30 @@ pub struct Put {
     pub content_type: Option<String>,
     /// Only when no object of the key is there.
     pub if_absent: bool,
+    /// How long the version is held; as the bucket says without it.
+    pub retain: Option<Retain>,
+}
+
+/// How long a version can neither be deleted nor replaced (S3 Object Lock).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retain {
+    /// Until then, to the second.
+    pub until: Timestamp,
+    /// Not even by the owner of the account; otherwise whoever holds a special permission may shorten it.
+    pub compliance: bool,
+}
+
+impl Retain {
+    fn mode(self) -> ObjectLockMode {
+        match self.compliance {
+            true => ObjectLockMode::Compliance,
+            false => ObjectLockMode::Governance,
+        }
+    }
+
+    fn until(self) -> DateTime {
+        DateTime::from_secs(self.until.as_second())
+    }
 }
 
 /// What was written.
@@ -345,6 +369,8 @@ impl Store {
             .set_content_type(how.content_type.clone());
         let upload = call
             .set_metadata(Some(how.metadata.clone().into_iter().collect()))
+            .set_object_lock_mode(how.retain.map(Retain::mode))
+            .set_object_lock_retain_until_date(how.retain.map(Retain::until))
             .send()
             .await
             .map_err(|error| failure(self.what("CreateMultipartUpload", key), error))?;
@@ -408,7 +434,10 @@ impl Store {
         let call = call
             .set_content_type(how.content_type.clone())
             .set_metadata(Some(how.metadata.clone().into_iter().collect()));
-        let call = call.set_if_none_match(how.if_absent.then(|| "*".to_owned()));
+        let call = call
+            .set_if_none_match(how.if_absent.then(|| "*".to_owned()))
+            .set_object_lock_mode(how.retain.map(Retain::mode))
+            .set_object_lock_retain_until_date(how.retain.map(Retain::until));
         let answer = call
             .send()
             .await

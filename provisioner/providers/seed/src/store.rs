@@ -99,6 +99,7 @@ impl Store for Bucket {
             metadata,
             content_type: Some("application/octet-stream".to_owned()),
             if_absent: true,
+            retain: None,
         };
         Ok(self.store.put(key, reader, &how).await?.version)
     }

@@ -5,6 +5,7 @@
 
 mod client;
 pub mod contain;
+pub mod evidence;
 mod generate;
 mod metadata;
 mod provider;

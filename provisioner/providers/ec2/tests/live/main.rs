@@ -3,6 +3,7 @@
 //! moto ignores client tokens and drops metadata options of launch templates, so what was sent is asserted on too.
 
 mod contain;
+mod evidence;
 mod support;
 mod wire;
 

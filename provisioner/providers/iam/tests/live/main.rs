@@ -1,6 +1,7 @@
 //! The IAM provider against moto.
 
 mod contain;
+mod evidence;
 mod support;
 
 use std::collections::BTreeMap;

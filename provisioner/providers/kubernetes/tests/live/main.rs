@@ -5,6 +5,7 @@ mod conflicts;
 mod contain;
 mod definitions;
 mod endings;
+mod evidence;
 mod faults;
 mod inventory;
 mod objects;

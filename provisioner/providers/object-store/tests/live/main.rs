@@ -1,5 +1,6 @@
 //! The object-store provider against SeaweedFS: buckets, streams, downloads, the lock. And the archive against fake-gcs-server.
 
+mod evidence;
 mod gcs;
 mod support;
 
@@ -215,6 +216,7 @@ async fn streams(weed: &Weed) {
         metadata: BTreeMap::from([("sha256".to_owned(), "abc".to_owned())]),
         content_type: Some("application/gzip".to_owned()),
         if_absent: false,
+        retain: None,
     };
     let first = store
         .put("b/one", &b"first version"[..], &how)

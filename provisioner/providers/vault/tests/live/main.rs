@@ -1,6 +1,7 @@
 //! Against a real OpenBao.
 
 mod contain;
+mod evidence;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -96,7 +96,8 @@ impl Moto {
         Self { child, url }
     }
 
-    async fn config(&self) -> aws_config::SdkConfig {
+    /// Where it is, with a stranger's keys.
+    pub async fn config(&self) -> aws_config::SdkConfig {
         let keys = Keys {
             id: "test".to_owned(),
             secret: "test".to_owned().into(),
