@@ -37,6 +37,18 @@ pub async fn choose(
     budget: Budget,
     printer: &Printer,
 ) -> Result<Choice, Failure> {
+    choose_among(survey, policy, budget, printer, |_, _| true).await
+}
+
+/// As [`choose`], but only one of the backups that `fits` says yes to, once all of them were read. All are compared with each
+/// other nevertheless.
+pub async fn choose_among(
+    survey: &mut Survey,
+    policy: Policy,
+    budget: Budget,
+    printer: &Printer,
+    fits: impl Fn(&Survey, usize) -> bool,
+) -> Result<Choice, Failure> {
     let unread = survey.unread();
     let many = unread.len();
     let mut done = 0;
@@ -59,19 +71,26 @@ pub async fn choose(
     }
     let lineage = survey.lineage().await?;
     let locks = locks(survey).await?;
-    let evidence: Vec<Evidence<'_>> = survey
-        .sources
-        .listed
+    let positions: Vec<usize> = (0..survey.sources.listed.len())
+        .filter(|&position| fits(survey, position))
+        .collect();
+    let evidence: Vec<Evidence<'_>> = positions
         .iter()
-        .enumerate()
-        .map(|(position, listed)| Evidence {
-            candidate: &listed.candidate,
+        .map(|&position| Evidence {
+            candidate: survey.sources.candidate(position),
             lock: locks[position],
             record: survey.record(position),
             standing: survey.standing(&lineage, position),
         })
         .collect();
-    let found = known_good(&evidence, &policy);
+    let mut found = known_good(&evidence, &policy);
+    found.chosen = found.chosen.map(|place| positions[place]);
+    for passed in &mut found.passed_over {
+        passed.candidate = positions[passed.candidate];
+    }
+    for place in &mut found.disputed_by {
+        *place = positions[*place];
+    }
     Ok(Choice {
         found,
         policy,
