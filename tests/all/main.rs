@@ -5,6 +5,7 @@ mod command;
 mod contained;
 mod failover;
 mod help;
+mod identities;
 mod known_good;
 mod main_job;
 mod overlays;

@@ -40,11 +40,11 @@ pub async fn choose(
     choose_among(survey, policy, budget, printer, |_, _| true).await
 }
 
-/// As [`choose`], but only one of the backups that `fits` says yes to, once all of them were read. All are compared with each
-/// other nevertheless.
+/// As [`choose`], but the newest that `fits` says yes to, once all of them were read. What does not fit is compared with the others
+/// nevertheless.
 pub async fn choose_among(
     survey: &mut Survey,
-    policy: Policy,
+    mut policy: Policy,
     budget: Budget,
     printer: &Printer,
     fits: impl Fn(&Survey, usize) -> bool,
@@ -71,25 +71,25 @@ pub async fn choose_among(
     }
     let lineage = survey.lineage().await?;
     let locks = locks(survey).await?;
-    let positions: Vec<usize> = (0..survey.sources.listed.len())
-        .filter(|&position| fits(survey, position))
-        .collect();
-    let evidence: Vec<Evidence<'_>> = positions
+    let evidence: Vec<Evidence<'_>> = survey
+        .sources
+        .listed
         .iter()
-        .map(|&position| Evidence {
-            candidate: survey.sources.candidate(position),
+        .enumerate()
+        .map(|(position, listed)| Evidence {
+            candidate: &listed.candidate,
             lock: locks[position],
             record: survey.record(position),
             standing: survey.standing(&lineage, position),
         })
         .collect();
     let mut found = known_good(&evidence, &policy);
-    found.chosen = found.chosen.map(|place| positions[place]);
-    for passed in &mut found.passed_over {
-        passed.candidate = positions[passed.candidate];
-    }
-    for place in &mut found.disputed_by {
-        *place = positions[*place];
+    while let Some(chosen) = found.chosen
+        && !fits(survey, chosen)
+    {
+        policy.before = survey.sources.candidate(chosen).last_modified;
+        policy.dwell = SignedDuration::ZERO;
+        found = known_good(&evidence, &policy);
     }
     Ok(Choice {
         found,
