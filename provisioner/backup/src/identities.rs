@@ -25,7 +25,7 @@ pub const LONGEST_NAME: usize = 160;
 pub enum Kind {
     /// Wrote an entry.
     Author,
-    /// A public key under which entries of an author are signed: `KEY as AUTHOR`.
+    /// A public key that entries are signed with.
     Signer,
     /// Is given something.
     Recipient,

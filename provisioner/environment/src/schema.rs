@@ -468,7 +468,7 @@ form! {
 pub enum IdentityKind {
     /// Wrote an entry.
     Author,
-    /// A key under which entries of an author are signed: `KEY as AUTHOR`.
+    /// A public key that entries are signed with.
     Signer,
     /// Is given something.
     Recipient,

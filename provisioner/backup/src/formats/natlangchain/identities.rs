@@ -1,7 +1,7 @@
 //! Which identities a chain holds, and where.
 //!
-//! Accounts are none: an author is whoever a text says. What lets somebody in are names of authors and the keys they sign
-//! with, who is given assets, and what entries carry in their metadata, which the application takes as it comes. There,
+//! There are no accounts: an author is whoever a text says. What lets somebody in are names of authors, keys that entries are
+//! signed with (by the service for all its authors, so which author has which key says nothing), who is given assets, and what entries carry in their metadata, which the application takes as it comes. There,
 //! fields with the usual names of roles, webhooks and credentials are looked for at any depth.
 
 use super::canonical::is_truthy;
@@ -55,7 +55,6 @@ const ROLES: &[&str] = &[
     "peers",
     "respondent",
     "signer",
-    "signerfingerprint",
     "signerid",
     "signers",
     "user",
@@ -145,9 +144,7 @@ impl Census {
             entry.text(Field::PublicKey),
         ];
         for key in signing.into_iter().flatten().filter(|key| is_truthy(key)) {
-            self.collector.add(Kind::Signer, &[key, author], block, || {
-                format!("{} as {}", shown(key), shown(author))
-            });
+            self.person(Kind::Signer, "", key, block);
         }
         self.metadata(metadata, block);
     }
