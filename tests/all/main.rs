@@ -6,6 +6,7 @@ mod contained;
 mod drilled;
 mod failover;
 mod help;
+mod identities;
 mod known_good;
 mod main_job;
 mod overlays;

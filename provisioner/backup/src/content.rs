@@ -1,6 +1,7 @@
 //! What the wrapping layers know about the content: that it takes bytes and sums up.
 
 use crate::finding::Findings;
+use crate::identities::Identities;
 use crate::verdict::Signatures;
 use crate::witness::{BlockHash, Samples};
 
@@ -29,6 +30,8 @@ pub(crate) struct Summary {
     pub(crate) head_time: Option<f64>,
     pub(crate) signatures: Signatures,
     pub(crate) samples: Samples,
+    /// Only when they were asked for.
+    pub(crate) identities: Option<Identities>,
     pub(crate) findings: Findings,
 }
 
@@ -46,6 +49,7 @@ impl Summary {
             head_time: None,
             signatures: Signatures::default(),
             samples: Samples::default(),
+            identities: None,
             findings: Findings::new(1),
         }
     }

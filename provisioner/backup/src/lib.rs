@@ -9,6 +9,7 @@
 //! - [`Plaintext`], [`Encrypted`] and their push-style cores read and write the application's encryption.
 //! - Seeding is `Encrypted(Plaintext(Tee(source)))`: verified, decrypted and encrypted with a fresh key in one pass.
 //! - [`metadata`] cross-checks the file beside a backup, [`catalogue`] names and selects backups.
+//! - [`identities`] says who and what the data lets in, and what of it an older backup did not have.
 //! - [`lineage`] compares the chains of many backups, which alone can show that the end of a chain was mined again.
 //!
 //! ```
@@ -27,6 +28,7 @@ mod error;
 mod finding;
 mod formats;
 mod gunzip;
+pub mod identities;
 mod limits;
 pub mod lineage;
 pub mod metadata;

@@ -35,6 +35,9 @@ pub struct Options {
     pub pin: Pin,
     /// Heights whose hashes the samples must hold, whatever else they hold.
     pub watch: BTreeSet<u64>,
+    /// Collect the identities in the data, this many at most; [`crate::identities::MOST`] is a good bound. They are not
+    /// collected without it, which is faster.
+    pub identities: Option<usize>,
     /// Check the content on a second thread while this one reads, decrypts and decompresses.
     pub threaded: bool,
 }
@@ -51,6 +54,7 @@ impl Options {
             witness: Witness::default(),
             pin: Pin::default(),
             watch: BTreeSet::new(),
+            identities: None,
             threaded: true,
         }
     }

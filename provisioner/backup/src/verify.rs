@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::content::Summary;
 use crate::finding::Findings;
+use crate::identities::Identities;
 use crate::sink::Sink;
 use crate::unwrap::{Ending, Unwrap};
 use crate::verdict::{Verdict, Word};
@@ -21,6 +22,9 @@ pub struct Verified {
     pub verdict: Verdict,
     /// Hashes at some heights. Meaningful only if the verdict is not *rejected*.
     pub samples: Samples,
+    /// The identities in the data; nothing when they were not asked for, or when nobody vouches for what was decrypted.
+    /// Meaningful only if the verdict is not *rejected*.
+    pub identities: Option<Identities>,
 }
 
 /// A verification fed piece by piece.
@@ -122,6 +126,7 @@ impl Verifier {
             head_time,
             signatures,
             samples,
+            identities,
             findings: of_content,
             ..
         } = if trusted { summary } else { summary.forget() };
@@ -145,7 +150,11 @@ impl Verifier {
             findings,
             omitted,
         };
-        Ok(Verified { verdict, samples })
+        Ok(Verified {
+            verdict,
+            samples,
+            identities,
+        })
     }
 }
 

@@ -81,6 +81,12 @@ pub struct PlanArgs {
     /// What is to be recovered from; `rebuild scenarios` says what each does and needs.
     #[arg(long, value_name = "NAME", default_value = "full-loss", value_parser = scenario())]
     pub scenario: Scenario,
+    /// With `--scenario breach`: when the incident began, or was noticed; needed where --from-backup does not say it.
+    #[arg(long, value_name = "TIME")]
+    pub incident: Option<jiff::Timestamp>,
+    /// With `--scenario breach`: how long an intruder may have been there unnoticed before that: `72h`, `14d`.
+    #[arg(long, value_name = "DURATION")]
+    pub dwell: Option<String>,
     /// Which build: `current` (the newest unretired one, else a new one), `new`, or an id.
     #[arg(long, value_name = "ID|current|new", default_value = "current")]
     pub generation: String,
@@ -404,6 +410,36 @@ pub enum BackupsCommand {
     List(EnvironmentOnly),
     /// The newest backup that can be trusted after an incident, and why every newer one was passed over.
     KnownGood(KnownGoodCommand),
+    /// Who and what a backup's data lets in again: authors, keys, roles, webhooks, credentials; and what of it another one lacks.
+    Identities(IdentitiesCommand),
+}
+
+/// `rebuild backups identities`.
+#[derive(Clone, Debug, Args)]
+pub struct IdentitiesCommand {
+    /// A file, `-` for stdin, `s3://BUCKET/KEY[@VERSION]`, `gs://BUCKET/KEY[@VERSION]`, or with --env a backup's id.
+    #[arg(value_name = "PATH|URL|ID")]
+    pub backup: String,
+    /// A backup that is known good: show only what it lacks; exit 3 if the environment does not accept all of it.
+    #[arg(long, value_name = "PATH|URL|ID")]
+    pub since: Option<String>,
+    /// The environment whose sources, credentials, key and accepted identities are used.
+    #[arg(long, value_name = "NAME")]
+    pub env: Option<String>,
+    /// Where the passphrase of encrypted backups is.
+    #[command(flatten)]
+    pub key: KeyArgs,
+}
+
+/// Where the passphrase of encrypted backups is; without these where the environment says.
+#[derive(Clone, Debug, Args)]
+pub struct KeyArgs {
+    /// File that holds the passphrase of an encrypted backup.
+    #[arg(long, value_name = "FILE", conflicts_with = "key_from")]
+    pub key_file: Option<PathBuf>,
+    /// Where Vault holds the passphrase; the environment's Vault, or that of VAULT_ADDR and VAULT_TOKEN.
+    #[arg(long, value_name = "vault:MOUNT/PATH#FIELD")]
+    pub key_from: Option<String>,
 }
 
 /// `rebuild backups verify`.
@@ -418,12 +454,9 @@ pub struct VerifyCommand {
     /// The environment whose sources, credentials and key are used.
     #[arg(long, value_name = "NAME")]
     pub env: Option<String>,
-    /// File that holds the passphrase of an encrypted backup.
-    #[arg(long, value_name = "FILE", conflicts_with = "key_from")]
-    pub key_file: Option<PathBuf>,
-    /// Where Vault holds the passphrase; the environment's Vault, or that of VAULT_ADDR and VAULT_TOKEN.
-    #[arg(long, value_name = "vault:MOUNT/PATH#FIELD")]
-    pub key_from: Option<String>,
+    /// Where the passphrase is.
+    #[command(flatten)]
+    pub key: KeyArgs,
     /// Another backup that must tell the same history. Can be given more than once.
     #[arg(long, value_name = "PATH|URL|ID")]
     pub witness: Vec<String>,

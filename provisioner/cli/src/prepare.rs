@@ -12,7 +12,7 @@ use crate::breach::{self, Known, Told};
 use crate::failure::Failure;
 use crate::printer::Printer;
 use crate::session::{SEEDED, Session};
-use crate::sources::Pinned;
+use crate::sources::{Pinned, gate};
 use crate::{generation, history, paths};
 
 /// Which generation.
@@ -131,6 +131,11 @@ pub async fn plan(
             (Some(pin), Some(pinned))
         }
     };
+    if let (Occasion::Breach { told, .. }, Some(pinned)) = (&occasion, &pinned) {
+        let (blueprint, pin) = (&session.blueprint, &pinned.pin);
+        remarks.extend(gate::window(pin, told));
+        remarks.extend(gate::identities(blueprint, pin, told, session.now(), printer).await?);
+    }
     session.seed_from(pinned.clone());
     let mut known = known(session, &inventory, &chosen, &places, occasion).await?;
     known.remarks.extend(remarks);

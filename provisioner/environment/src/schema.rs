@@ -490,6 +490,52 @@ form! {
         terraform_states: Vec<String>,
         /// References to the old environment that are wanted, each with its reason.
         allowed_references: Vec<planner::taint::Allowed>,
+        /// Identities in the backup's data that an older backup does not have and that may come back all the same.
+        accepted_identities: Vec<AcceptedIdentity>,
+    }
+}
+form! {
+    /// Somebody or something in a backup's data that was looked at and may come back.
+    AcceptedIdentity {
+        /// What it is.
+        kind: IdentityKind,
+        /// How it is called, as `rebuild backups identities` shows it.
+        name: String,
+        /// Why; it stands in the plan.
+        reason: String,
+    }
+}
+
+/// Kinds of identities in a backup's data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum IdentityKind {
+    /// Wrote an entry.
+    Author,
+    /// A public key that entries are signed with.
+    Signer,
+    /// Is given something.
+    Recipient,
+    /// Has a role: `validator=NAME`.
+    Party,
+    /// Is told of events.
+    Webhook,
+    /// An API key, a token, a password, by its fingerprint.
+    Credential,
+}
+
+impl IdentityKind {
+    /// As it is written.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Author => "author",
+            Self::Signer => "signer",
+            Self::Recipient => "recipient",
+            Self::Party => "party",
+            Self::Webhook => "webhook",
+            Self::Credential => "credential",
+        }
     }
 }
 form! {

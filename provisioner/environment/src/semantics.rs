@@ -58,6 +58,7 @@ pub(crate) fn check(document: &Document, folder: &str, tree: &Node) -> Vec<(Plac
     checker.checks();
     checker.policy();
     checker.approvals();
+    checker.accepted();
     checker.faults
 }
 
@@ -72,6 +73,38 @@ impl Checker<'_> {
                     "correct `approvals`: who can't approve would be missed when it counts",
                 );
                 return;
+            }
+        }
+    }
+
+    fn accepted(&mut self) {
+        let document = self.document;
+        let accepted = &document.breach.accepted_identities;
+        for (index, one) in accepted.iter().enumerate() {
+            let at = index.to_string();
+            if one.reason.trim().is_empty() {
+                self.unfit(
+                    &["breach", "accepted_identities", &at, "reason"],
+                    format!(
+                        "nothing says why {} {} may come back",
+                        one.kind.name(),
+                        one.name
+                    ),
+                    "give the reason: it stands in the plan that is approved",
+                );
+            }
+            let before = accepted.iter().take(index);
+            if before
+                .clone()
+                .any(|other| other.kind == one.kind && other.name == one.name)
+            {
+                self.fault(
+                    &["breach", "accepted_identities", &at],
+                    Fault::Twice {
+                        what: "accepted identity",
+                        name: one.name.clone(),
+                    },
+                );
             }
         }
     }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use backup::catalogue::Selector;
 use environment::OldSecret;
 use jiff::{SignedDuration, Timestamp};
 use planner::taint::{self, Identifier, IdentifierKind, OldInventory, Taint};
@@ -10,7 +9,6 @@ use planner::{Case, Finding, Generation, Incident, Inventory, Observed, Scenario
 use provider_object_store::{Store, client};
 use serde::{Deserialize, Serialize};
 
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::session::{self, Blueprint};
 use crate::{hints, paths};
@@ -22,25 +20,6 @@ pub struct Told {
     pub began: Timestamp,
     /// For how long before that somebody may have been there unnoticed.
     pub dwell: SignedDuration,
-}
-
-impl Told {
-    /// From `known-good:before=TIME,dwell=DURATION`.
-    ///
-    /// # Errors
-    /// When the backup is asked for in another way: without a time nothing tells a clean backup from one that holds what was planted.
-    pub fn of(asked: &str) -> Result<Self, Failure> {
-        match asked.parse() {
-            Ok(Selector::KnownGood { before, dwell }) => Ok(Self {
-                began: before,
-                dwell,
-            }),
-            _ => Err(Failure::new("a breach needs the time of the incident")
-                .because(format!("`--from-backup {asked}` does not say it"))
-                .hint("give `--from-backup known-good:before=TIME,dwell=DURATION`: when it was noticed, and for how long somebody may have been there before")
-                .exit(Exit::Refused)),
-        }
-    }
 }
 
 /// What is known beside what the providers see; kept with a recording, so that its plan can be made again.

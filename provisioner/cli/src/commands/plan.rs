@@ -5,7 +5,6 @@ use std::path::Path;
 use planner::{Rotate, Scenario};
 
 use crate::args::{GlobalArgs, PlanArgs, PlanCommand, RebuildArgs};
-use crate::breach::Told;
 use crate::enact;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -15,6 +14,7 @@ use crate::paths::{self, private_file};
 use crate::prepare::{self, Occasion, Order, Wanted, Which};
 use crate::printer::{Format, Printer};
 use crate::session::{self, Session};
+use crate::sources::gate;
 
 /// `rebuild plan`: shows, writes the file if one is wanted, changes nothing.
 pub async fn plan(
@@ -96,7 +96,7 @@ async fn prepared(
     let asked = required(&arguments.from_backup, "--from-backup")?.to_owned();
     let (which, occasion) = match arguments.scenario {
         Scenario::Breach => {
-            let told = Told::of(&asked)?;
+            let told = gate::told(&asked, arguments.incident, arguments.dwell.as_deref())?;
             let old = incident::old(&session.control(), session.name(), told.began).await?;
             let which = match (arguments.generation.as_str(), &old) {
                 ("current", Some(old)) => Which::Beside(old.clone()),
@@ -104,6 +104,11 @@ async fn prepared(
                 (asked, _) => Which::Asked(asked.to_owned()),
             };
             (which, Occasion::Breach { told, old })
+        }
+        scenario if arguments.incident.is_some() || arguments.dwell.is_some() => {
+            return Err(Failure::new("--incident and --dwell say when a breach was")
+                .because(format!("the scenario is `{}`", scenario.name()))
+                .hint("give `--scenario breach` as well, or leave them out"));
         }
         scenario => (
             Which::Asked(arguments.generation.clone()),

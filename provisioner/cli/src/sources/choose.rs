@@ -37,6 +37,18 @@ pub async fn choose(
     budget: Budget,
     printer: &Printer,
 ) -> Result<Choice, Failure> {
+    choose_among(survey, policy, budget, printer, |_, _| true).await
+}
+
+/// As [`choose`], but the newest that `fits` says yes to, once all of them were read. What does not fit is compared with the others
+/// nevertheless.
+pub async fn choose_among(
+    survey: &mut Survey,
+    mut policy: Policy,
+    budget: Budget,
+    printer: &Printer,
+    fits: impl Fn(&Survey, usize) -> bool,
+) -> Result<Choice, Failure> {
     let unread = survey.unread();
     let many = unread.len();
     let mut done = 0;
@@ -71,7 +83,14 @@ pub async fn choose(
             standing: survey.standing(&lineage, position),
         })
         .collect();
-    let found = known_good(&evidence, &policy);
+    let mut found = known_good(&evidence, &policy);
+    while let Some(chosen) = found.chosen
+        && !fits(survey, chosen)
+    {
+        policy.before = survey.sources.candidate(chosen).last_modified;
+        policy.dwell = SignedDuration::ZERO;
+        found = known_good(&evidence, &policy);
+    }
     Ok(Choice {
         found,
         policy,

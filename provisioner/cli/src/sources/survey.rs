@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use backup::catalogue::Candidate;
+use backup::identities::Identities;
 use backup::lineage::{Index, Lineage, Record, Standing, trace};
 use backup::{Options, Verdict, Verified, Word};
 use environment::{Environment, Resolved};
@@ -14,6 +15,7 @@ use super::budget::Budget;
 use super::memory::Memory;
 use super::place::Sources;
 use super::{read, secret};
+use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::printer::Printer;
 
@@ -129,6 +131,27 @@ impl Survey {
         self.learn(position, &verified)?;
         self.memory.save()?;
         Ok(verified.verdict)
+    }
+
+    /// Reads one backup again and collects the identities in its data, this many at most.
+    pub async fn identities(
+        &self,
+        position: usize,
+        most: usize,
+    ) -> Result<(Verdict, Identities), Failure> {
+        let candidate = self.sources.candidate(position);
+        let options = Options {
+            identities: Some(most),
+            ..self.options.clone()
+        };
+        let verified = read::read(self.sources.place(position), candidate, options).await?;
+        let found = verified.identities.ok_or_else(|| {
+            Failure::new(format!("the identities in {} can't be told", candidate.key))
+                .because("what was decrypted is not what was encrypted")
+                .hint("`rebuild backups verify` says what is wrong with it")
+                .exit(Exit::Rejected)
+        })?;
+        Ok((verified.verdict, found))
     }
 
     /// Reads backups side by side, as many as the budget allows, and remembers each as soon as it is done, so that a run

@@ -8,6 +8,7 @@ mod chain;
 mod entry;
 mod fault;
 mod float;
+mod identities;
 mod ledger;
 mod literal;
 #[cfg(test)]

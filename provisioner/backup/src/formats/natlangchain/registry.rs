@@ -89,9 +89,21 @@ pub(super) struct Registry {
     recent: Window,
     pending: Window,
     text: Vec<u8>,
+    /// Names of holders that were read last, for who collects them.
+    told: Option<Vec<Vec<u8>>>,
 }
 
 impl Registry {
+    /// Tells the names of holders of assets from now on.
+    pub(super) fn tell_holders(&mut self) {
+        self.told = Some(Vec::new());
+    }
+
+    /// Names of holders that were read since this was asked last.
+    pub(super) fn told(&mut self) -> impl Iterator<Item = Vec<u8>> + '_ {
+        self.told.iter_mut().flat_map(|told| told.drain(..))
+    }
+
     /// Begins the value of a field of the file.
     pub(super) fn begin(&mut self, name: &[u8]) {
         self.section.clear();
@@ -299,6 +311,9 @@ impl Registry {
     }
 
     fn holds(&mut self, holder: &[u8]) {
+        if let Some(told) = &mut self.told {
+            told.push(holder.to_vec());
+        }
         if self.holders.len() < MOST_HOLDERS {
             let hash = self.hasher.hash_one((&self.reference[..], holder));
             self.holders.insert(hash);

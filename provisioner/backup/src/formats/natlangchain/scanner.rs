@@ -8,6 +8,7 @@ use super::canonical::{Canonical, skip_space};
 use super::chain::{Block, number};
 use super::entry::{EntryReader, Field, printable};
 use super::fault::{Fault, Scan};
+use super::identities::Census;
 use super::ledger::Clerk;
 use super::registry::Registry;
 use super::signature::{self, Signed};
@@ -102,6 +103,8 @@ pub(crate) struct Scanner {
     /// Entries whose signature can't be one.
     malformed: u64,
     noted: Noted,
+    /// Only when identities are asked for.
+    census: Option<Census>,
     /// The latest date an entry may have, as `"YYYY-MM-DDTHH:MM:SS` with its opening quote.
     latest: String,
 }
@@ -120,6 +123,10 @@ type Moved = Result<bool, Fault>;
 impl Scanner {
     pub(crate) fn new(options: Options) -> Self {
         let limits = options.limits;
+        let mut registry = Registry::default();
+        if options.identities.is_some() {
+            registry.tell_holders();
+        }
         Self {
             findings: Findings::new(limits.findings_per_code),
             state: State::Start,
@@ -133,7 +140,7 @@ impl Scanner {
             key: Vec::new(),
             decoded: Vec::new(),
             skipper: Skipper::new(limits),
-            registry: Registry::default(),
+            registry,
             block: Block::default(),
             height: 0,
             clerk: Clerk::new(&options),
@@ -143,6 +150,7 @@ impl Scanner {
             unsigned: 0,
             malformed: 0,
             noted: Noted::default(),
+            census: options.identities.map(Census::new),
             latest: latest_entry(options.now),
             options,
         }
@@ -273,8 +281,11 @@ impl Scanner {
             }
             (State::BlockFirst | State::BlockAfter, b'}') => {
                 let block = std::mem::take(&mut self.block);
-                self.registry
-                    .block_ended(block.timestamp.as_deref().and_then(number));
+                let time = block.timestamp.as_deref().and_then(number);
+                self.registry.block_ended(time);
+                if let Some(census) = &mut self.census {
+                    census.block_ended(time);
+                }
                 self.clerk.close(block);
                 self.height += 1;
                 self.take(State::ChainAfter)
@@ -516,6 +527,11 @@ impl Scanner {
             Skipped::Token(length) | Skipped::Finished(length) => Scan::Done(length),
             Skipped::More => Scan::More,
         };
+        if let Some(census) = &mut self.census {
+            for holder in self.registry.told() {
+                census.holder(&holder);
+            }
+        }
         if !self.settle(input, scan, limit)? {
             return Ok(false);
         }
@@ -549,6 +565,9 @@ impl Scanner {
             return Ok(false);
         }
         self.judge_entry(list, offset);
+        if let Some(census) = &mut self.census {
+            census.entry((list == List::Mined).then_some(self.height), &self.entry);
+        }
         match list {
             List::Mined => {
                 self.clerk.text(|text| self.entry.write(text));
@@ -784,6 +803,7 @@ impl Content for Scanner {
             head_time: ledger.chain.head_time,
             signatures,
             samples: ledger.chain.samples,
+            identities: self.census.map(Census::finish),
             findings,
         })
     }

@@ -2,6 +2,7 @@
 
 mod all;
 mod cluster;
+mod identities;
 mod input;
 mod known_good;
 mod list;
@@ -30,6 +31,7 @@ pub async fn run(
         BackupsCommand::Verify(command) if command.all => all::run(command, global, printer).await,
         BackupsCommand::Verify(command) => verify::run(command, global, printer).await,
         BackupsCommand::List(command) => list::run(&command.env, global, printer).await,
+        BackupsCommand::Identities(command) => identities::run(command, global, printer).await,
         BackupsCommand::KnownGood(command) => known_good::run(command, global, printer).await,
     }
 }

@@ -143,7 +143,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::commands::backups::{all, known_good, list};
+    use crate::commands::backups::{all, identities, known_good, list};
 
     /// With `UPDATE_DOCS=1` the file is written instead of compared.
     fn documented(name: &str, schema: schemars::Schema) {
@@ -169,6 +169,10 @@ mod tests {
         documented(
             "backups-known-good.schema.json",
             schemars::schema_for!(known_good::Answer),
+        );
+        documented(
+            "backups-identities.schema.json",
+            schemars::schema_for!(identities::Answer),
         );
         documented(
             "backups-all.schema.json",

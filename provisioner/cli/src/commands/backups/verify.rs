@@ -10,7 +10,7 @@ use provider_vault::{Settings, Vault};
 use secrecy::SecretString;
 
 use super::input::Input;
-use crate::args::{GlobalArgs, VerifyCommand};
+use crate::args::{GlobalArgs, KeyArgs, VerifyCommand};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::hints;
@@ -30,7 +30,7 @@ pub async fn run(
     };
     let blueprint = blueprint.as_ref();
     let mut options = Options::at(jiff::Timestamp::now().as_second());
-    options.passphrase = passphrase(&command, blueprint).await?;
+    options.passphrase = passphrase(&command.key, blueprint).await?;
     if let Some(head) = &command.head {
         options.witness = Witness::of_head(head_hash(head)?);
     }
@@ -141,14 +141,14 @@ async fn compare(
     }))
 }
 
-async fn passphrase(
-    command: &VerifyCommand,
+pub async fn passphrase(
+    given: &KeyArgs,
     blueprint: Option<&Blueprint>,
 ) -> Result<Option<SecretString>, Failure> {
-    if let Some(file) = &command.key_file {
+    if let Some(file) = &given.key_file {
         return secret::file(file).map(Some);
     }
-    if let Some(place) = &command.key_from {
+    if let Some(place) = &given.key_from {
         return from_vault(place, blueprint).await.map(Some);
     }
     let key = blueprint.and_then(|blueprint| blueprint.environment.document.backups.key.as_ref());
