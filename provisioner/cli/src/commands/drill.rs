@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::args::{DrillCommand, GlobalArgs};
-use crate::breach::Told;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::prepare::{self, Occasion, Order, Wanted, Which};
 use crate::printer::{Format, Printer};
 use crate::session::Session;
+use crate::sources::gate;
 use crate::{carry, consent, enact, generation, hints, paths};
 
 /// Drills that a new one is compared with.
@@ -93,7 +93,7 @@ async fn planned(
     };
     let occasion = match command.scenario {
         Scenario::Breach => Occasion::Breach {
-            told: Told::of(&backup)?,
+            told: gate::told(&backup, None, None)?,
             // Nothing that stands is doubted, let alone cut off.
             old: Some(Vec::new()),
         },
