@@ -45,6 +45,9 @@ pub(crate) async fn start(
         .argument("-master.telemetry=false")
         .argument("-webdav=false")
         .argument("-admin.ui=false")
+        // Otherwise it makes as many volumes as the free disk holds of 1 GiB each, and every bucket takes some.
+        .argument("-master.volumeSizeLimitMB=128")
+        .argument("-volume.max=1000")
         .argument("-s3.port.iceberg=0")
         .argument("-s3.port.lance=0")
         .argument("-s3.autoCreateBucket=false")
