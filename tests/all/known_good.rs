@@ -9,6 +9,7 @@ use crate::world::{Said, World, until};
 const ORIGINAL: &str = "natlangchain_20261123_032959";
 const REMINED: &str = "natlangchain_20261126_030000_daily";
 const TAMPERED: &str = "natlangchain_20261126_040000_daily";
+const PLANTED: &str = "natlangchain_20261126_060000_daily";
 const TRUNCATED: &str = "natlangchain_20261126_050000_daily";
 
 /// The newest of the sandbox's own backups is intact, and those stored after it are each bad in another way.
@@ -33,6 +34,77 @@ fn a_bad_backup_is_named_and_a_good_one_beside_it() {
     what_was_found_is_believed_only_as_it_was_signed(&world);
     the_work_is_shared_out_on_the_cluster(&world);
     failover::a_copy_serves_when_its_bytes_are_the_same(&world);
+}
+
+/// A backup that is intact and extends all others may still let somebody in who was never there before.
+#[test]
+fn after_a_breach_a_backup_is_judged_by_its_time_and_by_who_is_in_it() {
+    let mut world = World::new();
+    world.up();
+    world.project = smaller_chain(&world);
+    let incident = incident(&world);
+    let pending = "\"pending_entries\":[";
+    let entry = r#"{"content":"c","author":"mallory","intent":"i","metadata":{"api_key":"planted-7d1e"},"timestamp":"2025-11-24T16:00:00","validation_status":"pending","validation_paraphrases":[]},"#;
+    let with = format!("{pending}{entry}");
+    let planted = format!(
+        "gzip.compress(text := text.replace({pending:?}.encode(), {with:?}.encode(), 1), 9)"
+    );
+    store(&world, PLANTED, "chain_50k.json", &planted);
+    let before = world.mutations();
+    let plan = |asked: &str, more: &[&str]| {
+        let usual = [
+            "plan",
+            "--env",
+            "sandbox",
+            "--scenario",
+            "breach",
+            "--from-backup",
+        ];
+        world.rebuild(&[&usual[..], &[asked], more].concat())
+    };
+    let later = "2099-01-01T00:00:00Z";
+    let said = plan(PLANTED, &["--incident", later]).exits(3);
+    for told in [
+        "backup.new-identity",
+        "author mallory",
+        "credential api-key sha256:",
+    ] {
+        assert!(said.out.contains(told), "{told}: {}", said.out);
+    }
+    assert!(!said.out.contains("planted-7d1e") && !said.err.contains("planted-7d1e"));
+    let said = plan(PLANTED, &["--incident", &incident]).exits(3);
+    assert!(said.out.contains("backup.inside-incident"), "{}", said.out);
+    plan(PLANTED, &[])
+        .exits(3)
+        .tells(&["a breach needs the time", "--incident TIME"]);
+    // What was there before is only warned of: all older ones hold the same chain.
+    let said = plan(&format!("known-good:before={incident}"), &[]).exits(2);
+    assert!(
+        said.out.contains("backup.identities-not-compared"),
+        "{}",
+        said.out
+    );
+    let since = format!("{ORIGINAL}_daily");
+    let listed = backups(
+        &world,
+        &["identities", PLANTED, "--since", &since, "--format", "json"],
+    )
+    .exits(3)
+    .json();
+    let accepted: Vec<Value> = listed["identities"]
+        .as_array()
+        .expect("identities")
+        .iter()
+        .map(|one| serde_json::json!({"kind": one["kind"], "name": one["name"], "reason": "looked at"}))
+        .collect();
+    assert_eq!(accepted.len(), 2, "{listed}");
+    let file = world.project.join("environments/sandbox/environment.yaml");
+    let text = std::fs::read_to_string(&file).expect("the environment");
+    let section = serde_json::json!({ "accepted_identities": accepted });
+    std::fs::write(&file, format!("{text}\nbreach: {section}\n")).expect("the environment");
+    let said = plan(PLANTED, &["--incident", later]).exits(2);
+    assert!(said.out.contains("accepted: looked at"), "{}", said.out);
+    assert_eq!(world.mutations(), before, "nothing was changed anywhere");
 }
 
 /// The sandbox, with the smaller chain as its backups: that one has a twin whose end was mined again.

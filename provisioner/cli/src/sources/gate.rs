@@ -107,8 +107,9 @@ pub fn window(pin: &PinnedBackup, told: &Told) -> Vec<Finding> {
 /// Holds the identities in the pinned backup against those in the last known-good backup older than it.
 ///
 /// That is the newest one that is known good (intact, of one history with all others stored before it, locked as `backups.lock` says)
-/// and was stored before the pinned one as well as before the incident less the dwell time. One with the same bytes or the same last
-/// block is no witness: it says the same because it is the same, so an older one is looked for.
+/// and was stored before the pinned one as well as before the incident less the dwell time. One with the same last block is a poor
+/// witness: of the chain it says the same because it is the same. So one with another is looked for, and where there is none, what stands
+/// beside the chain is compared, with a warning. One with the same bytes is none at all.
 ///
 /// # Errors
 /// When a backup can't be read, or is not what was read before.
@@ -130,19 +131,29 @@ pub async fn identities(
         need(environment.document.backups.lock),
         now,
     );
-    let other = |survey: &Survey, position: usize| {
-        survey.record(position).is_none_or(|record| {
-            record.sha256 != pin.sha256
-                && Record::head(record).map(hex::encode).as_deref() != Some(pin.head.as_str())
-        })
+    let other_bytes = |survey: &Survey, position: usize| {
+        let record = survey.record(position);
+        record.is_none_or(|record| record.sha256 != pin.sha256)
     };
-    let choice = choose_among(&mut survey, policy, Budget::default(), printer, other).await?;
-    let Some(position) = choice.found.chosen else {
-        return Ok(vec![alone(environment.name(), pin, &candidate)]);
+    let other_chain = |survey: &Survey, position: usize| {
+        let head = survey.record(position).and_then(Record::head);
+        head.is_none_or(|head| hex::encode(head) != pin.head)
     };
-    let known_good = witness(&survey, position).await?;
-    let id = survey.sources.candidate(position).id();
-    Ok(judged(pin, &id, &known_good, &candidate, accepted))
+    let budget = Budget::default();
+    let choice = choose_among(&mut survey, policy, budget, printer, other_chain).await?;
+    if let Some(position) = choice.found.chosen {
+        let known_good = witness(&survey, position).await?;
+        let id = survey.sources.candidate(position).id();
+        return Ok(judged(pin, &id, &known_good, &candidate, accepted));
+    }
+    let mut findings = vec![alone(environment.name(), pin, &candidate)];
+    let choice = choose_among(&mut survey, policy, budget, printer, other_bytes).await?;
+    if let Some(position) = choice.found.chosen {
+        let known_good = witness(&survey, position).await?;
+        let id = survey.sources.candidate(position).id();
+        findings.extend(judged(pin, &id, &known_good, &candidate, accepted));
+    }
+    Ok(findings)
 }
 
 /// The identities of the pinned backup, from where it was pinned or a copy with the same bytes.
@@ -313,7 +324,7 @@ fn alone(environment: &str, pin: &PinnedBackup, candidate: &Identities) -> Findi
         code: "backup.identities-not-compared".to_owned(),
         subject: pin.id.clone(),
         message: format!(
-            "no older known-good backup with another content shows who was there before; its data holds {}",
+            "no older known-good backup with another last block shows who was there before; its data holds {}",
             names.join(", ")
         ),
         hint: format!(
