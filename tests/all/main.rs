@@ -3,6 +3,7 @@
 mod breach;
 mod command;
 mod contained;
+mod evidence;
 mod failover;
 mod help;
 mod known_good;

@@ -18,4 +18,4 @@ pub use load::{Environment, load};
 pub use places::{
     Aws, Cluster, Control, EvidencePlace, ResolveError, Resolved, SandboxEndpoints, VaultPlace,
 };
-pub use schema::{Approvals, Containment, Document};
+pub use schema::{Approvals, Containment, Document, EvidenceLock};

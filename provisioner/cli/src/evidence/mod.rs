@@ -4,5 +4,5 @@ pub mod gate;
 mod kept;
 mod make;
 
-pub use kept::{Checked, Kept, Shown};
+pub use kept::Kept;
 pub use make::{Made, generations, make};
