@@ -60,7 +60,7 @@ fn nothing_of_an_incident_is_destroyed_without_evidence_and_consent() {
     world
         .rebuild(&[&destroy[..], &["--yes"]].concat())
         .exits(3)
-        .tells(&["[evidence.none]", "rebuild evidence collect"]);
+        .tells(&["[evidence.no-key]", "rebuild evidence collect"]);
     assert_eq!(
         world.mutations(),
         contained,
