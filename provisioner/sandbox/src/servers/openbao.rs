@@ -21,7 +21,8 @@ use crate::servers::PATIENCE;
 
 /// The name of the environment's policy.
 const POLICY_NAME: &str = "rebuild";
-/// What a rebuild needs: secrets, random bytes, and to see what it talks to; to revoke what was issued, and to read settings as evidence. No other policy, no seal, no audit device.
+/// What a rebuild needs: secrets, random bytes, and to see what it talks to; to revoke what was issued, and to read settings as evidence.
+/// No other policy, no seal, no audit device.
 const POLICY: &str = r#"
 path "secret/*"            { capabilities = ["create", "read", "update", "patch", "delete", "list"] }
 path "sys/tools/random"    { capabilities = ["update"] }
