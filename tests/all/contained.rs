@@ -15,13 +15,14 @@ use crate::world::World;
 const PLAN: [&str; 5] = ["plan", "--env", "sandbox", "--from-backup", "latest"];
 
 /// A person with a key in a file.
-struct Person {
-    name: &'static str,
-    key: PathBuf,
-    line: String,
+pub struct Person {
+    pub name: &'static str,
+    pub key: PathBuf,
+    pub line: String,
 }
 
-fn person(folder: &Path, name: &'static str, seed: u8) -> Person {
+/// A person whose key is made of a seed.
+pub fn person(folder: &Path, name: &'static str, seed: u8) -> Person {
     let key = PrivateKey::from_seed(&[seed; 32]).expect("a key");
     let path = folder.join(name);
     let mut options = fs::OpenOptions::new();

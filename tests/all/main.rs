@@ -4,6 +4,7 @@ mod breach;
 mod command;
 mod contained;
 mod drilled;
+mod evidence;
 mod failover;
 mod help;
 mod identities;

@@ -236,3 +236,43 @@ fn files_that_are_not_used() {
     fs::write(&template, [0xff]).unwrap();
     assert!(said(&root, "test").contains("no UTF-8"));
 }
+
+#[test]
+fn evidence_is_kept_long_enough_and_apart_from_the_lock() {
+    let elsewhere = "where:\n  aws: {account: \"123456789012\", region: us-east-1}\n  kubernetes: {kubeconfig: {context: c}}\n  \
+                     vault: {address: \"https://vault.test:8200\", token: {env: TOKEN}}\n  control: {bucket: control, region: us-east-1}\n";
+    let good = GOOD.replace("where: {sandbox: true}\n", elsewhere);
+    let with = |text: &str, evidence: &str| {
+        project(&format!(
+            "{text}evidence: {{{evidence}, region: eu-central-1}}\n"
+        ))
+    };
+    let root = with(&good, "bucket: apart, retention: 8760h");
+    let loaded = load(root.path(), "test").unwrap();
+    let kept = loaded.resolve(None).unwrap().evidence.unwrap();
+    assert_eq!(
+        (kept.bucket.bucket.as_str(), kept.retention),
+        ("apart", 31_536_000)
+    );
+    for (text, evidence, words) in [
+        (
+            good.as_str(),
+            "bucket: control, retention: 24h",
+            "bucket of the lock",
+        ),
+        (
+            good.as_str(),
+            "bucket: apart, retention: 59m",
+            "less than an hour",
+        ),
+        (
+            GOOD,
+            "bucket: apart, retention: 24h",
+            "the sandbox has its own `evidence`",
+        ),
+        (good.as_str(), "bucket: apart", "retention"),
+    ] {
+        let said = said(&with(text, evidence), "test");
+        assert!(said.contains(words), "{said}");
+    }
+}

@@ -272,3 +272,54 @@ fn unfit(
     (manifest.created < began)
         .then(|| format!("it is of {}, before the incident", manifest.created))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use evidence::{Header, Writer};
+
+    #[test]
+    fn what_is_no_evidence_of_it() {
+        let home = tempfile::tempdir().unwrap();
+        let key = evidence::key::generate().unwrap();
+        let made = |name: &str, purpose, environment: &str| {
+            let header = Header {
+                environment: environment.to_owned(),
+                generations: vec!["20261124-0001".to_owned()],
+                purpose,
+                created: "2026-11-25T00:00:00Z".parse().unwrap(),
+                tool: "test".to_owned(),
+            };
+            let folder = home.path().join(name);
+            Writer::new(&folder, header).unwrap().finish(&key).unwrap();
+            evidence::verify(&evidence::Folder::new(&folder), &key.fingerprint()).unwrap()
+        };
+        let before: Timestamp = "2026-11-24T23:00:00Z".parse().unwrap();
+        let after: Timestamp = "2026-11-25T01:00:00Z".parse().unwrap();
+        let good = made("good", Purpose::Evidence, "demo");
+        let why = |verified, generation, began| unfit(verified, "demo", generation, began);
+        assert_eq!(why(&good, "20261124-0001", before), None);
+        assert!(
+            why(&good, "20261124-0002", before)
+                .unwrap()
+                .contains("not of")
+        );
+        assert!(
+            why(&good, "20261124-0001", after)
+                .unwrap()
+                .contains("before the incident")
+        );
+        let report = made("report", Purpose::Report, "demo");
+        assert!(
+            why(&report, "20261124-0001", before)
+                .unwrap()
+                .contains("no evidence")
+        );
+        let other = made("other", Purpose::Evidence, "other");
+        assert!(
+            why(&other, "20261124-0001", before)
+                .unwrap()
+                .contains("`other`")
+        );
+    }
+}

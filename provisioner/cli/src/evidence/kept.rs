@@ -137,7 +137,7 @@ impl Kept {
             .buffer_unordered(AT_ONCE)
             .try_collect::<()>()
             .await?;
-        for (name, path) in ends.to_vec() {
+        for (name, path) in ends.iter().cloned() {
             one(name, path).await?;
         }
         Ok(until)

@@ -92,8 +92,13 @@ impl Shelf {
 
     /// Says that something could not be read, under `PLACE/NAME`.
     pub async fn missing(&self, name: &str, call: &str, service: &str, why: &impl Display) {
-        self.push(name, call, service, Content::Missing(why.to_string()))
-            .await;
+        // In one line: services answer in several.
+        let why = why
+            .to_string()
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
+        self.push(name, call, service, Content::Missing(why)).await;
     }
 
     /// Says that something is not this tool's to collect, and where it is: missing, but no failure.

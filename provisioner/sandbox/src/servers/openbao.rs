@@ -21,7 +21,8 @@ use crate::servers::PATIENCE;
 
 /// The name of the environment's policy.
 const POLICY_NAME: &str = "rebuild";
-/// What a rebuild needs: secrets, random bytes, and to see what it talks to; and to revoke what was issued. No other policy, no seal, no audit device.
+/// What a rebuild needs: secrets, random bytes, and to see what it talks to; to revoke what was issued, and to read settings as evidence.
+/// No other policy, no seal, no audit device.
 const POLICY: &str = r#"
 path "secret/*"            { capabilities = ["create", "read", "update", "patch", "delete", "list"] }
 path "sys/tools/random"    { capabilities = ["update"] }
@@ -31,10 +32,16 @@ path "sys/health"          { capabilities = ["read", "sudo"] }
 path "sys/mounts"          { capabilities = ["read"] }
 path "sys/mounts/secret"   { capabilities = ["read"] }
 path "sys/audit"           { capabilities = ["read", "sudo"] }
+path "sys/auth"            { capabilities = ["read"] }
+path "sys/policies/acl"       { capabilities = ["list"] }
+path "sys/policies/acl/*"     { capabilities = ["read"] }
+path "sys/policies/password"  { capabilities = ["list"] }
 path "auth/token/accessors"        { capabilities = ["list", "sudo"] }
 path "auth/token/create"           { capabilities = ["update"] }
 path "auth/token/lookup-accessor"  { capabilities = ["update"] }
 path "auth/token/revoke-accessor"  { capabilities = ["update"] }
+path "sys/leases/lookup"           { capabilities = ["list", "sudo"] }
+path "sys/leases/lookup/"          { capabilities = ["list", "sudo"] }
 path "sys/leases/lookup/*"         { capabilities = ["list", "sudo"] }
 path "sys/leases/revoke"           { capabilities = ["update"] }
 "#;
