@@ -5,6 +5,7 @@ mod approve;
 mod backups;
 pub mod contain;
 mod doctor;
+mod overlays;
 mod plan;
 mod render;
 mod report;
@@ -33,6 +34,7 @@ pub fn run(cli: Cli, printer: &Printer) -> Result<Exit, Failure> {
         Command::Completions { shell } => shell::completions(shell),
         Command::Man => shell::man(),
         Command::Render(command) => render::run(command, printer),
+        Command::Overlays(command) => overlays::run(command, &global, printer),
         // The supervisor must own its main thread: its children die with the thread that started them.
         Command::Sandbox(SandboxCommand::Supervise { state, tools }) => {
             sandbox::supervise(state, tools)

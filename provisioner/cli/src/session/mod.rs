@@ -2,7 +2,8 @@
 
 pub mod barriers;
 mod blueprint;
-mod overlay;
+pub mod overlay;
+pub mod vendored;
 
 pub use blueprint::Blueprint;
 
