@@ -121,11 +121,15 @@ impl Vendoring {
     fn fetch_repository(&self, spec: &RepositorySpec, url: &url::Url) -> Result<PinnedRepository> {
         // The same reference is the same commit, whichever of its directories is named.
         let pinned = self.pinned().and_then(|lock| {
-            let same = |pin: &&PinnedRepository| {
-                pin.repository == spec.repository && pin.reference == spec.reference
+            let same = |(written, pin): &(&String, &PinnedRepository)| {
+                pin.repository == spec.repository
+                    && pin.reference == spec.reference
+                    && RepositorySpec::parse(written)
+                        .is_some_and(|other| other.submodules == spec.submodules)
             };
-            let named = lock.repositories.get(&spec.raw).filter(same);
-            named.or_else(|| lock.repositories.values().find(same))
+            let named = lock.repositories.get_key_value(&spec.raw).filter(same);
+            let found = named.or_else(|| lock.repositories.iter().find(same));
+            found.map(|(_, pin)| pin)
         });
         if let Some(pin) = pinned
             && self.shelf().check(&spec.raw, pin.tree).is_ok()

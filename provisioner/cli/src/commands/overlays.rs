@@ -44,6 +44,7 @@ fn wanted(root: &Path, name: &str) -> Result<(Environment, String, String), Fail
 
 fn vendor(command: VendorCommand, root: &Path, printer: &Printer) -> Result<Exit, Failure> {
     let (environment, path, namespace) = wanted(root, &command.env)?;
+    let _alone = alone(root)?;
     let lock_file = vendored::lock_file(root, environment.name());
     let store = vendored::store(root, &environment)?;
     let vendoring = Vendoring::new(store, command.update, command.helm);
@@ -95,6 +96,13 @@ fn vendor(command: VendorCommand, root: &Path, printer: &Printer) -> Result<Exit
         printer.note("look at what changed in `vendor/` and the lock file before you commit both");
     }
     Ok(Exit::Done)
+}
+
+/// Waits until no other run vendors into this project: what one has fetched and not yet pinned another would remove.
+fn alone(root: &Path) -> Result<std::fs::File, Failure> {
+    std::fs::File::open(root.join("environments"))
+        .and_then(|folder| folder.lock().map(|()| folder))
+        .map_err(|error| Failure::of("`environments/` can't be locked against other runs", &error))
 }
 
 /// Removes the trees that no environment pins. An unreadable lock file keeps all of them.

@@ -19,7 +19,7 @@ use crate::path;
 use crate::shelf::Files;
 
 /// Indexes of large repositories have tens of megabytes.
-const INDEX_BYTES: u64 = 64 << 20;
+const INDEX_BYTES: u64 = 32 << 20;
 
 #[derive(Deserialize)]
 struct Index {

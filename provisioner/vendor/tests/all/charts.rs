@@ -29,7 +29,6 @@ metadata:
 data:
   say: {{ .Values.say | quote }}
   more: {{ .Values.more | quote }}
-  home: {{ env \"HOME\" | default \"nobody\" | quote }}
   api: {{ .Capabilities.APIVersions.Has \"example.org/v1\" | quote }}
 ";
 
@@ -82,19 +81,10 @@ fn project(server: &Server, more: &str) -> Project {
     project
 }
 
-/// A template whose home is empty is one that sees nobody's environment; helm has no `env`.
-fn template() -> String {
-    TEMPLATE
-        .lines()
-        .filter(|line| !line.contains("env \""))
-        .map(|line| format!("{line}\n"))
-        .collect()
-}
-
 #[test]
 fn a_chart_renders_as_kubectl_renders_it_and_without_helm() {
     let server = Server::start();
-    publish(&server, &template());
+    publish(&server, TEMPLATE);
     let mut project = project(&server, "  valuesInline:\n    more: much\n");
     assert!(project.render().unwrap_err().contains("is not vendored"));
     let outcome = project.vendor(false).unwrap();
@@ -138,13 +128,13 @@ fn a_chart_renders_as_kubectl_renders_it_and_without_helm() {
 #[test]
 fn another_archive_of_the_same_version_is_refused() {
     let server = Server::start();
-    publish(&server, &template());
+    publish(&server, TEMPLATE);
     let project = project(&server, "");
     project.vendor(false).unwrap();
     let before = project.render().unwrap();
     publish(
         &server,
-        &template().replace("data:", "data:\n  evil: yes-it-is"),
+        &TEMPLATE.replace("data:", "data:\n  evil: yes-it-is"),
     );
     assert_eq!(project.vendor(false).unwrap().changes, []);
     assert_eq!(project.render().unwrap(), before);
@@ -167,7 +157,7 @@ fn a_chart_that_makes_things_up_is_refused() {
     let server = Server::start();
     publish(
         &server,
-        &template().replace("data:", "data:\n  password: {{ randAlphaNum 20 }}"),
+        &TEMPLATE.replace("data:", "data:\n  password: {{ randAlphaNum 20 }}"),
     );
     let error = project(&server, "").vendor(false).unwrap_err();
     assert!(error.contains("renders differently each time"), "{error}");
@@ -176,7 +166,7 @@ fn a_chart_that_makes_things_up_is_refused() {
 #[test]
 fn a_kustomization_adds_no_options() {
     let server = Server::start();
-    publish(&server, &template());
+    publish(&server, TEMPLATE);
     let project = project(&server, "");
     let mark = project.folder.path().join("mark");
     let script = project.folder.path().join("evil");
@@ -211,7 +201,7 @@ fn a_kustomization_adds_no_options() {
 #[test]
 fn helm_has_a_time_and_a_version() {
     let server = Server::start();
-    publish(&server, &template());
+    publish(&server, TEMPLATE);
     let mut project = project(&server, "");
     project.vendor(false).unwrap();
 

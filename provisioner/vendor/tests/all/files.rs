@@ -109,3 +109,16 @@ fn what_is_too_large_or_missing_is_said() {
         assert!(error.contains(said), "{path}: {error}");
     }
 }
+
+#[test]
+fn a_server_that_never_ends_is_left() {
+    let server = Server::start();
+    server.page("/web.yaml", Page::Endless);
+    let mut project = Project::new(
+        &[&server.url],
+        &format!("resources:\n- {}/web.yaml\n", server.url),
+    );
+    project.limits.time = std::time::Duration::from_secs(1);
+    let error = project.vendor(false).unwrap_err();
+    assert!(error.contains("it takes too long"), "{error}");
+}

@@ -364,3 +364,50 @@ fn a_large_repository_is_refused() {
     );
     project.render().unwrap();
 }
+
+#[test]
+fn what_remotes_take_from_elsewhere_is_vendored_too() {
+    let server = Server::start();
+    let (_repository, commit) = base(&server);
+    let outer = server.repository("org/outer");
+    outer.write(
+        "kustomization.yaml",
+        &format!(
+            "resources:\n- {url}/org/web.git//deploy/base?ref=v1\n- {url}/more.yaml\ncomponents:\n- {url}/org/outer.git//component?ref={{TAG}}\n",
+            url = server.url
+        )
+        .replace("{TAG}", "c1"),
+    );
+    outer.write(
+        "component/kustomization.yaml",
+        "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\nlabels:\n- pairs: {part: component}\n",
+    );
+    outer.publish("outer");
+    outer.git(&["tag", "c1"]);
+    outer.push();
+    server.content("/more.yaml", CONFIG.replace("web", "more"));
+    let mut project = Project::new(
+        &[&server.url],
+        &format!("resources:\n- {}/org/outer.git\n", server.url),
+    );
+    let outcome = project.vendor(false).unwrap();
+    assert_eq!(outcome.lock.repositories.len(), 3);
+    assert_eq!(outcome.lock.files.len(), 1);
+    assert!(
+        outcome
+            .lock
+            .repositories
+            .values()
+            .any(|pin| pin.commit == commit)
+    );
+    server.asked();
+    let rendered = project.render().unwrap();
+    assert_eq!(server.asked(), [""; 0]);
+    assert!(rendered.contains("part: component"), "{rendered}");
+    assert_eq!(rendered, project.kubectl(&[]));
+
+    // What a remote names must be allowed as well.
+    project.allowed = vec![format!("{}/org/outer.git", server.url)];
+    let error = project.render().unwrap_err();
+    assert!(error.contains("what.overlay.remotes"), "{error}");
+}

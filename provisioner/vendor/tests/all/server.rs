@@ -18,6 +18,8 @@ pub enum Page {
     Content(&'static str, Vec<u8>),
     /// A redirect.
     Redirect(String),
+    /// A byte now and then, without end.
+    Endless,
 }
 
 #[derive(Clone)]
@@ -180,6 +182,16 @@ async fn answer(
             .status(StatusCode::FOUND)
             .header("location", to)
             .body(Body::empty()),
+        Some(Page::Endless) => {
+            let bytes = futures::stream::unfold(
+                tokio::time::interval(std::time::Duration::from_millis(20)),
+                |mut clock| async move {
+                    clock.tick().await;
+                    Some((Ok::<_, std::io::Error>(Bytes::from_static(b"#")), clock))
+                },
+            );
+            Response::builder().body(Body::from_stream(bytes))
+        }
         None if uri.path().contains(".git/") => {
             return backend(&shared.repositories, &method, &uri, &headers, &body).await;
         }
