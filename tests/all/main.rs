@@ -12,5 +12,6 @@ mod known_good;
 mod main_job;
 mod overlays;
 mod planned;
+mod vendored;
 mod verify;
 mod world;

@@ -160,6 +160,9 @@ pub enum Command {
     /// Render without applying.
     #[command(subcommand)]
     Render(RenderCommand),
+    /// What overlays take from elsewhere: repositories, files behind URLs, charts.
+    #[command(subcommand)]
+    Overlays(OverlaysCommand),
     /// Print a shell's completions.
     Completions {
         /// The shell.
@@ -516,6 +519,40 @@ pub struct KnownGoodCommand {
     /// What reading many may take.
     #[command(flatten)]
     pub budget: BudgetArgs,
+}
+
+/// `rebuild overlays …`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum OverlaysCommand {
+    /// Fetch what the overlay takes from elsewhere into `vendor/`, and pin it in the environment's lock file.
+    Vendor(VendorCommand),
+    /// Read all that is vendored and hold it against the lock file.
+    Verify(VendoredCommand),
+}
+
+/// `rebuild overlays vendor`.
+#[derive(Clone, Debug, Args)]
+pub struct VendorCommand {
+    /// The environment: a folder below `environments/`.
+    #[arg(long, value_name = "NAME")]
+    pub env: String,
+    /// Look branches, tags, files and charts up anew, also those that are pinned.
+    #[arg(long)]
+    pub update: bool,
+    /// The `helm` that renders charts.
+    #[arg(long, value_name = "PROGRAM", default_value = "helm")]
+    pub helm: PathBuf,
+}
+
+/// `rebuild overlays verify`.
+#[derive(Clone, Debug, Args)]
+pub struct VendoredCommand {
+    /// The environment: a folder below `environments/`.
+    #[arg(long, value_name = "NAME")]
+    pub env: String,
+    /// Also ask the servers whether they still give what is pinned.
+    #[arg(long)]
+    pub upstream: bool,
 }
 
 /// `rebuild render …`.

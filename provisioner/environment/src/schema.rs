@@ -81,6 +81,9 @@ form! {
         #[serde(default)] namespace_suffix: bool,
         /// The Secret the workloads read.
         #[serde(default, skip_serializing_if = "Option::is_none")] secret: Option<DeliveredSecret>,
+        /// Beginnings of the `https` URLs that kustomizations may take repositories, files and charts from, as
+        /// `https://github.com/ORGANISATION/`. Without any they take nothing from elsewhere.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")] remotes: Vec<String>,
     }
 }
 form! {

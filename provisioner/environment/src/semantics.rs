@@ -161,6 +161,18 @@ impl Checker<'_> {
         ) {
             self.unfit(&["what", "overlay", "namespace"], format!("`{}` is no name of a namespace", overlay.namespace), "use lower-case letters, digits and inner dashes; 38 at most with a suffix, 63 without");
         }
+        for (index, url) in overlay.remotes.iter().enumerate() {
+            if !["https://", "http://127."]
+                .iter()
+                .any(|start| url.starts_with(start))
+            {
+                self.unfit(
+                    &["what", "overlay", "remotes", &index.to_string()],
+                    format!("nothing is fetched from `{url}`"),
+                    "write the beginning of an https URL, as `https://github.com/ORGANISATION/`",
+                );
+            }
+        }
         if let Some(secret) = &overlay.secret {
             for (key, value) in &secret.data {
                 self.secret(

@@ -7,6 +7,7 @@ pub mod contain;
 mod doctor;
 mod drill;
 mod evidence;
+mod overlays;
 mod plan;
 mod render;
 mod report;
@@ -35,6 +36,7 @@ pub fn run(cli: Cli, printer: &Printer) -> Result<Exit, Failure> {
         Command::Completions { shell } => shell::completions(shell),
         Command::Man => shell::man(),
         Command::Render(command) => render::run(command, printer),
+        Command::Overlays(command) => overlays::run(command, &global, printer),
         // The supervisor must own its main thread: its children die with the thread that started them.
         Command::Sandbox(SandboxCommand::Supervise { state, tools }) => {
             sandbox::supervise(state, tools)

@@ -8,7 +8,7 @@ use executor::Scope;
 use planner::plan::{PinnedBackup, Target};
 use planner::{Case, Generation, Input, Layer, Plan, Resource, Rotate, applyset};
 
-use super::overlay;
+use super::{overlay, vendored};
 use crate::failure::Failure;
 use crate::history;
 use crate::prepare::Recorded;
@@ -44,7 +44,8 @@ impl Blueprint {
                 .environment
                 .namespace(generation)
                 .unwrap_or_else(|| wanted.namespace.clone());
-            let (objects, files) = overlay::objects(&self.root, &wanted.path, &namespace)?;
+            let store = vendored::store(&self.root, &self.environment)?;
+            let (objects, files) = overlay::objects(&self.root, &wanted.path, &namespace, &store)?;
             all.extend(objects);
             inputs.extend(files);
             applyset::form(&mut all, &namespace, env!("CARGO_PKG_VERSION")).map_err(|error| {

@@ -3,7 +3,8 @@
 pub mod barriers;
 mod blueprint;
 pub mod collectors;
-mod overlay;
+pub mod overlay;
+pub mod vendored;
 
 pub use blueprint::Blueprint;
 

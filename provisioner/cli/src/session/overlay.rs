@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use overlay::{DiskTree, FileTree, Object, Options, Place, TreeError, Value};
+use overlay::{DiskTree, ErrorKind, FileTree, Object, Options, Place, Remotes, TreeError, Value};
 use planner::{Address, Resource};
 use serde_json::json;
 
@@ -49,8 +49,9 @@ pub fn objects(
     root: &Path,
     path: &str,
     namespace: &str,
+    remotes: &dyn Remotes,
 ) -> Result<(Vec<Resource>, BTreeMap<String, String>), Failure> {
-    let (rendered, boundary) = render(root, path, namespace)?;
+    let (rendered, boundary) = render(root, path, namespace, remotes)?;
     let mut resources = Vec::new();
     for object in &rendered.objects {
         resources.push(resource(object)?);
@@ -73,10 +74,13 @@ pub fn objects(
     Ok((resources, files))
 }
 
-fn render(
+/// Renders the overlay into a namespace. What it takes from elsewhere is asked of `remotes`. Gives the folder that all of
+/// its files are in as well.
+pub fn render(
     root: &Path,
     path: &str,
     namespace: &str,
+    remotes: &dyn Remotes,
 ) -> Result<(overlay::Rendered, String), Failure> {
     let failed = |error: &dyn std::error::Error| {
         Failure::of(format!("the overlay `{path}` can't be rendered"), error)
@@ -92,8 +96,16 @@ fn render(
         folder: folder.clone(),
         kustomization,
     };
-    let rendered = overlay::render(&wrapped, &folder, &Options::default());
-    Ok((rendered.map_err(|error| failed(&error))?, boundary))
+    let rendered = overlay::render_with(&wrapped, &folder, &Options::default(), remotes);
+    let rendered = rendered.map_err(|error| {
+        let failure = Failure::of(format!("the overlay `{path}` can't be rendered"), &error);
+        match error.kind() {
+            ErrorKind::Refused => failure.hint("what it takes from elsewhere must be allowed by `what.overlay.remotes` and vendored: `rebuild overlays vendor --env NAME`"),
+            ErrorKind::Corrupt => failure.hint("see what differs with `rebuild overlays verify --env NAME`, and find out who changed it"),
+            _ => failure.hint("correct the file named"),
+        }
+    })?;
+    Ok((rendered, boundary))
 }
 
 fn group_kind(object: &Object) -> String {

@@ -47,6 +47,14 @@ const KWOK: Source = Source {
     ldflags: "-s -w -X sigs.k8s.io/kwok/pkg/consts.Version=v0.8.0",
 };
 
+const HELM: Source = Source {
+    name: "helm",
+    module: "helm.sh/helm/v3",
+    go_mod: include_str!("../../control-plane/helm/go.mod"),
+    go_sum: include_str!("../../control-plane/helm/go.sum"),
+    ldflags: "-s -w -X helm.sh/helm/v3/internal/version.version=v3.22.0",
+};
+
 /// The stages that kwok moves nodes and pods through, files of its module.
 pub(super) const STAGES: [&str; 5] = [
     "node/fast/node-initialize",
@@ -60,6 +68,7 @@ pub(super) const fn source(tool: Tool) -> &'static Source {
     match tool {
         Tool::Etcd => &ETCD,
         Tool::Kwok => &KWOK,
+        Tool::Helm => &HELM,
         _ => &KUBERNETES,
     }
 }

