@@ -5,6 +5,7 @@ use std::path::Path;
 
 use executor::Scope;
 use planner::plan::PinnedBackup;
+use planner::recovery::Asked;
 use planner::{Generation, Incident, Inventory, Observed, Plan, Rotate, Scenario};
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +14,7 @@ use crate::failure::Failure;
 use crate::printer::Printer;
 use crate::session::{SEEDED, Session};
 use crate::sources::Pinned;
-use crate::{generation, history, paths};
+use crate::{generation, history, paths, recovery};
 
 /// Which generation.
 #[derive(Clone, Debug)]
@@ -42,6 +43,8 @@ pub struct Order {
 pub enum Occasion {
     /// One of the scenarios that need to know nothing more.
     Of(Scenario),
+    /// Failed pods or a node.
+    Node(Asked),
     /// A breach; `old` are the generations that are not trusted, all others that stand without it.
     Breach {
         /// What is known of the time.
@@ -59,7 +62,7 @@ pub enum Wanted {
     Pinned(PinnedBackup),
     /// Verified in this very run.
     Verified(Pinned),
-    /// The one the generation says it was seeded from, not verified: nothing will be applied.
+    /// The one the generation says it was seeded from, not verified: nothing of it will be applied.
     Own,
 }
 
@@ -162,6 +165,13 @@ async fn known(
         Occasion::Of(scenario) => {
             return Ok(Known {
                 scenario,
+                ..Known::default()
+            });
+        }
+        Occasion::Node(asked) => {
+            return Ok(Known {
+                scenario: Scenario::Node,
+                recovery: Some(recovery::look(session, inventory, chosen, asked).await?),
                 ..Known::default()
             });
         }

@@ -218,6 +218,76 @@ pub fn plan(input: Input) -> Result<Plan, PlanError> {
     })
 }
 
+/// Plans what recovers something that stands, and nothing else: no drift is mended and nothing is pruned. All of `desired` is done, so it
+/// holds kinds of [`crate::recovery`], seeds that are missing, and checks; references are filled in ([`crate::recovery::bound`]).
+///
+/// # Errors
+/// As [`plan`].
+pub fn recover(input: Input) -> Result<Plan, PlanError> {
+    let Input {
+        desired,
+        inventory,
+        case,
+        mut target,
+        actual,
+        created,
+        tool,
+        backup,
+        inputs,
+        policy,
+        medians,
+        ..
+    } = input;
+    let desired = validated(desired)?;
+    let mut sorted = Inventory::default();
+    sorted.merge(inventory);
+    target.fresh = by_address(&sorted, &target.generation).is_empty();
+    let none = BTreeMap::new();
+    let mut planner = Planner::new(&desired, &none, &target.generation, &policy, &medians);
+    planner.walk()?;
+    let Planner { drafts, deps, .. } = planner;
+    let steps = ordering::arrange(drafts, &deps, &none)?;
+    let estimates = Estimates {
+        rto_objective_seconds: policy.rto_seconds,
+        rpo_objective_seconds: policy.rpo_seconds,
+        rpo_seconds: backup
+            .as_ref()
+            .map_or(0, |backup| age(created, backup.written)),
+        ..estimate::estimate(&steps)
+    };
+    let resources: Vec<&Resource> = desired.values().collect();
+    let looked_at = CheckInput {
+        desired: &resources,
+        inventory: &sorted,
+        target: &target,
+        actual: &actual,
+        backup: backup.as_ref(),
+        created,
+        policy: &policy,
+        estimates: &estimates,
+        steps: &steps,
+    };
+    let mut findings = case.remarks;
+    findings.extend(checks::places::check(&looked_at));
+    findings.extend(checks::backup::check(&looked_at));
+    findings.extend(checks::time::check(&looked_at));
+    finish(Plan {
+        format: FORMAT,
+        tool,
+        created,
+        scenario: case.scenario,
+        incident: None,
+        target,
+        inputs,
+        backup,
+        steps,
+        unchanged: Vec::new(),
+        findings,
+        estimates,
+        hash: String::new(),
+    })
+}
+
 /// Plans the end of one generation: everything of it that is there, in reverse order. Only `inventory`, `target` (with its places),
 /// `actual`, `created`, `tool`, `inputs` and `medians` of the input are looked at.
 ///
@@ -612,6 +682,18 @@ impl<'a> Planner<'a> {
                 resource,
                 kind,
                 Action::Check,
+                resolved,
+                None,
+                Vec::new(),
+                String::new(),
+            );
+        }
+        if resource.address.provider() == "recover" {
+            let action = kinds::recover::action(resource.address.kind());
+            return self.push(
+                resource,
+                kind,
+                action,
                 resolved,
                 None,
                 Vec::new(),

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::recovery::Seen;
 use crate::session::{self, Blueprint};
 use crate::{hints, paths};
 
@@ -55,6 +56,9 @@ pub struct Known {
     pub remarks: Vec<Finding>,
     /// The old environment's identifiers.
     pub old: OldInventory,
+    /// What stands and failed, for the scenarios that recover it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<Seen>,
 }
 
 impl Known {
@@ -123,6 +127,7 @@ pub async fn known(
         incident: Some(incident),
         remarks,
         old: known,
+        recovery: None,
     })
 }
 

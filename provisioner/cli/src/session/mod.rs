@@ -18,7 +18,7 @@ use provider_aws::Connection;
 use provider_check::Checks;
 use provider_ec2::Ec2;
 use provider_iam::Iam;
-use provider_kubernetes::Kubernetes;
+use provider_kubernetes::{Kubernetes, Recovery};
 use provider_object_store::{S3, S3Lock, Store, client};
 use provider_seed::{ObjectStores, Seed, Seeder, Source, Target as SeedTarget};
 use provider_vault::{Settings, Vault};
@@ -41,6 +41,7 @@ pub struct Session {
     pub blueprint: Blueprint,
     providers: Providers,
     vault: Arc<Vault>,
+    cluster: Option<Arc<Kubernetes>>,
     stores: Arc<ObjectStores>,
     control: Store,
     targets: Vec<SeedTarget>,
@@ -88,6 +89,7 @@ impl Session {
         providers.insert(vault.clone());
         if let Some(kubernetes) = &kubernetes {
             providers.insert(kubernetes.clone());
+            providers.insert(Arc::new(Recovery::new(kubernetes.clone())));
         }
         let checks = Checks::new(secrets, kubernetes.clone(), Some(seeder))
             .map_err(|error| hints::of_provider("check", &error))?;
@@ -100,6 +102,7 @@ impl Session {
             },
             providers,
             vault,
+            cluster: kubernetes,
             stores,
             control,
             targets: Vec::new(),
@@ -115,6 +118,11 @@ impl Session {
     /// The environment's name.
     pub fn name(&self) -> &str {
         self.blueprint.environment.name()
+    }
+
+    /// The environment's cluster, where it has one.
+    pub fn cluster(&self) -> Option<&Kubernetes> {
+        self.cluster.as_deref()
     }
 
     /// The bucket for what is no generation's.

@@ -7,6 +7,7 @@ pub mod check;
 pub mod ec2;
 pub mod iam;
 pub mod kubernetes;
+pub mod recover;
 pub mod s3;
 pub mod seed;
 pub mod vault;
@@ -23,6 +24,7 @@ pub fn all() -> impl Iterator<Item = &'static Kind> {
         vault::KINDS,
         seed::KINDS,
         check::KINDS,
+        recover::KINDS,
     ]
     .into_iter()
     .flatten()

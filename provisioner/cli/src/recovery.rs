@@ -1,0 +1,146 @@
+//! The scenarios that recover something that stands: what is known for their plans, and the plans.
+
+use std::collections::BTreeSet;
+
+use planner::recovery::{self, Asked, Cluster, Recovered};
+use planner::{
+    Case, Finding, Generation, Input, Inventory, Plan, Resource, Rotate, Scenario, Severity,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+use crate::hints;
+use crate::prepare::Recorded;
+use crate::session::{Blueprint, Session};
+
+/// What is known beside what the providers see; kept with a recording, so that its plan can be made again.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Seen {
+    /// Which pods are replaced.
+    pub asked: Asked,
+    /// The cluster, in the generation's namespaces.
+    pub cluster: Cluster,
+}
+
+/// Looks at what the providers' observation leaves out.
+pub async fn look(
+    session: &Session,
+    inventory: &Inventory,
+    generation: &Generation,
+    asked: Asked,
+) -> Result<Seen, Failure> {
+    let Some(cluster) = session.cluster() else {
+        return Err(Failure::new("there is no cluster to look at").hint(format!(
+            "name one under `where.kubernetes` in {}",
+            session.blueprint.environment.file()
+        )));
+    };
+    let cluster = cluster
+        .recoverable(
+            session.name(),
+            generation,
+            &namespaces(inventory, generation),
+        )
+        .await
+        .map_err(|error| hints::of_provider("kubernetes", &error))?;
+    Ok(Seen { asked, cluster })
+}
+
+/// Namespaces that hold something of the generation.
+fn namespaces(inventory: &Inventory, generation: &Generation) -> BTreeSet<String> {
+    inventory
+        .objects
+        .iter()
+        .filter(|object| object.generation == *generation)
+        .filter_map(|object| object.spec.pointer("/object/metadata/namespace")?.as_str())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The plan of one of these scenarios.
+pub fn plan(blueprint: &Blueprint, seen: &Recorded) -> Result<Plan, Failure> {
+    let known = seen.known.recovery.clone().unwrap_or_default();
+    let (mut recovered, inputs, backup) = match seen.known.scenario {
+        Scenario::Node => {
+            let recovered =
+                recovery::node(&known.cluster, &known.asked, seen.now).map_err(unnamed)?;
+            // Without the backup: the chain has grown since it was seeded.
+            let (desired, inputs) = blueprint.desired(&seen.generation, None, &[])?;
+            let checks = bound_checks(desired, seen);
+            let before: Vec<Resource> = checks
+                .resources
+                .iter()
+                .filter(|check| check.address.kind() == "http")
+                .cloned()
+                .collect();
+            let mut all = recovered;
+            all.findings.extend(checks.findings);
+            all.checked(&before, &checks.resources).map_err(unnamed)?;
+            (all, inputs, None)
+        }
+        other => {
+            return Err(Failure::new(format!(
+                "`{other}` does not recover what stands"
+            )));
+        }
+    };
+    let stands = seen
+        .inventory
+        .objects
+        .iter()
+        .any(|object| object.generation == seen.generation);
+    if !stands {
+        recovered.findings.push(Finding {
+            severity: Severity::Error,
+            code: "recover.nothing".to_owned(),
+            subject: seen.generation.to_string(),
+            message: "nothing of this generation is there, so nothing of it can be recovered"
+                .to_owned(),
+            hint: "build one: the main command without a scenario".to_owned(),
+        });
+    }
+    let input = Input {
+        case: Case {
+            scenario: seen.known.scenario,
+            remarks: recovered.findings,
+            ..Case::default()
+        },
+        desired: recovered.resources,
+        inputs,
+        backup,
+        rotate: Rotate::None,
+        ..blueprint.input(seen)?
+    };
+    planner::recover(input).map_err(|error| {
+        Failure::of("no plan can be made", &error)
+            .hint("correct the environment or the template at the place named")
+    })
+}
+
+/// The environment's checks that need no backup, as they stand.
+fn bound_checks(desired: Vec<Resource>, seen: &Recorded) -> Recovered {
+    let checks = desired
+        .into_iter()
+        .filter(|resource| resource.address.provider() == "check")
+        .filter(|check| !expects_backup(check))
+        .collect();
+    recovery::bound(checks, &seen.inventory, &seen.generation)
+}
+
+/// Without a backup what is expected of it stays the template it is.
+fn expects_backup(check: &Resource) -> bool {
+    check.spec["expect"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|expected| expected["equals"].as_str())
+        .any(|text| text.contains("{{"))
+}
+
+fn unnamed(error: planner::address::AddressError) -> Failure {
+    Failure::of(
+        "something in the cluster has a name that no plan can hold",
+        &error,
+    )
+}
