@@ -149,6 +149,7 @@ pub fn plan(input: Input) -> Result<Plan, PlanError> {
         medians,
     } = input;
     let mut desired = validated(desired)?;
+    undeclarable(&desired)?;
     let mut sorted = Inventory::default();
     sorted.merge(inventory);
     let inventory = sorted;
@@ -496,6 +497,25 @@ fn validated(desired: Vec<Resource>) -> Result<BTreeMap<Address, Resource>, Plan
     }
     if problems.is_empty() {
         Ok(known)
+    } else {
+        Err(PlanError::Invalid(problems))
+    }
+}
+
+/// What recovers something is planned from what was seen failing, and never declared.
+fn undeclarable(desired: &BTreeMap<Address, Resource>) -> Result<(), PlanError> {
+    let problems: Vec<Problem> = desired
+        .values()
+        .filter(|resource| resource.address.provider() == "recover")
+        .map(|resource| Problem {
+            address: resource.address.to_string(),
+            origin: resource.origin.clone(),
+            message: "it is planned by a scenario and can't be declared".to_owned(),
+            nearest: None,
+        })
+        .collect();
+    if problems.is_empty() {
+        Ok(())
     } else {
         Err(PlanError::Invalid(problems))
     }

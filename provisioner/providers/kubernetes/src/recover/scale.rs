@@ -57,6 +57,7 @@ impl Recovery {
                 format!("a {} has no number of pods", workload.kind),
             ));
         }
+        self.living(what, workload).await?;
         let api: Api<DynamicObject> = Api::namespaced_with(
             self.cluster.client(),
             &workload.namespace,
