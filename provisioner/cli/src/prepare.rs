@@ -111,7 +111,11 @@ pub async fn plan(
     let places = session.places().await?;
     let (scope, inventory) = look(session, &which).await?;
     let chosen = scope.generation.clone();
-    let own = seeded(&inventory, &chosen).and_then(own_pin);
+    let own = match occasion {
+        // Its data is lost, so nothing keeps it to the backup it came from.
+        Occasion::Of(Scenario::DataLoss) => None,
+        _ => seeded(&inventory, &chosen).and_then(own_pin),
+    };
     let (pin, pinned) = match (wanted, own) {
         (Wanted::Own, own) => (own, None),
         (Wanted::Verified(pinned), _) => (Some(pinned.pin.clone()), Some(pinned)),
@@ -133,7 +137,16 @@ pub async fn plan(
         }
     };
     session.seed_from(pinned.clone());
-    let known = known(session, &inventory, &chosen, &places, occasion).await?;
+    let known = match occasion {
+        Occasion::Of(Scenario::DataLoss) => Known {
+            scenario: Scenario::DataLoss,
+            recovery: Some(
+                recovery::look_at_data(session, &inventory, &scope, pin.as_ref()).await?,
+            ),
+            ..Known::default()
+        },
+        occasion => known(session, &inventory, &chosen, &places, occasion).await?,
+    };
     let recorded = Recorded {
         now: session.now(),
         places: places.clone(),

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use planner::recovery::{self, Asked, Cluster, Recovered};
+use executor::Scope;
+use planner::kinds::seed::Object;
+use planner::plan::PinnedBackup;
+use planner::recovery::{self, Asked, Cluster, Data, Recovered};
 use planner::{
-    Case, Finding, Generation, Input, Inventory, Plan, Resource, Rotate, Scenario, Severity,
+    Case, Finding, Generation, Input, Inventory, Late, Plan, Resource, Rotate, Scenario, Severity,
 };
+use provider_seed::Condition;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
@@ -21,6 +25,8 @@ pub struct Seen {
     pub asked: Asked,
     /// The cluster, in the generation's namespaces.
     pub cluster: Cluster,
+    /// The data, where the scenario is about it.
+    pub data: Data,
 }
 
 /// Looks at what the providers' observation leaves out.
@@ -44,7 +50,49 @@ pub async fn look(
         )
         .await
         .map_err(|error| hints::of_provider("kubernetes", &error))?;
-    Ok(Seen { asked, cluster })
+    Ok(Seen {
+        asked,
+        cluster,
+        data: Data::default(),
+    })
+}
+
+/// Reads a generation's data whole, beside what [`look`] looks at.
+pub async fn look_at_data(
+    session: &Session,
+    inventory: &Inventory,
+    scope: &Scope,
+    pin: Option<&PinnedBackup>,
+) -> Result<Seen, Failure> {
+    let mut seen = look(session, inventory, &scope.generation, Asked::Failed).await?;
+    let (desired, _) = session.blueprint.desired(&scope.generation, pin, &[])?;
+    let seeds = desired
+        .into_iter()
+        .filter(|resource| resource.address.provider() == "seed")
+        .collect();
+    // What is missing is remarked on when the plan is made.
+    let bound = recovery::bound(seeds, inventory, &scope.generation);
+    for resource in bound.resources {
+        let spec: Object = serde_json::from_value(resource.spec)
+            .map_err(|error| Failure::of("the environment's seed can't be read", &error))?;
+        let Late::Known(bucket) = &spec.bucket else {
+            continue;
+        };
+        let condition = session
+            .examine(scope, (bucket, &spec.key), &spec.encrypt_with)
+            .await?;
+        seen.data = match condition {
+            Condition::Missing => Data::Missing,
+            Condition::Whole { .. } => Data::Whole,
+            Condition::Damaged { version, etag, why } => Data::Damaged {
+                place: format!("{bucket}/{}", spec.key),
+                version,
+                etag,
+                why,
+            },
+        };
+    }
+    Ok(seen)
 }
 
 /// Namespaces that hold something of the generation.
@@ -78,6 +126,22 @@ pub fn plan(blueprint: &Blueprint, seen: &Recorded) -> Result<Plan, Failure> {
             all.findings.extend(checks.findings);
             all.checked(&before, &checks.resources).map_err(unnamed)?;
             (all, inputs, None)
+        }
+        Scenario::DataLoss => {
+            let (desired, inputs) =
+                blueprint.desired(&seen.generation, seen.backup.as_ref(), &[])?;
+            let ours = desired
+                .into_iter()
+                .filter(|resource| matches!(resource.address.provider(), "seed" | "check"))
+                .collect();
+            let bound = recovery::bound(ours, &seen.inventory, &seen.generation);
+            let (seed, checks) = bound.resources.into_iter().partition(|resource| {
+                resource.address.provider() == "seed" || resource.address.kind() == "seed"
+            });
+            let mut all = recovery::data(&known.cluster, &known.data, seed).map_err(unnamed)?;
+            all.findings.extend(bound.findings);
+            all.checked(&[], &checks).map_err(unnamed)?;
+            (all, inputs, seen.backup.clone())
         }
         other => {
             return Err(Failure::new(format!(

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use environment::{Control, Environment, Resolved};
 use executor::{Budget, Providers, RemoteLock, Scope, SecretSource};
+use planner::kinds::seed::SecretField;
 use planner::plan::PinnedBackup;
 use planner::{Address, Finding, Inventory, Severity};
 use provider_aws::Connection;
@@ -20,7 +21,7 @@ use provider_ec2::Ec2;
 use provider_iam::Iam;
 use provider_kubernetes::{Kubernetes, Recovery};
 use provider_object_store::{S3, S3Lock, Store, client};
-use provider_seed::{ObjectStores, Seed, Seeder, Source, Target as SeedTarget};
+use provider_seed::{Condition, ObjectStores, Seed, Seeder, Source, Target as SeedTarget};
 use provider_vault::{Settings, Vault};
 
 use crate::commands::sandbox;
@@ -240,6 +241,20 @@ impl Session {
         ));
         self.providers.insert(seed.clone());
         seed
+    }
+
+    /// How a generation's data is: read whole.
+    pub async fn examine(
+        &self,
+        scope: &Scope,
+        place: (&str, &str),
+        key: &SecretField,
+    ) -> Result<Condition, Failure> {
+        let seeder = Arc::new(Seeder::new(self.stores.clone(), self.now.as_second()));
+        Seed::new(seeder, None, self.vault.clone(), Vec::new())
+            .examine(scope, place, key)
+            .await
+            .map_err(|error| hints::of_provider(SEED, &error))
     }
 
     /// Who and where the providers find themselves.

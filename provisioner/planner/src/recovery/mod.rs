@@ -1,6 +1,7 @@
 //! Plans that recover something that stands: what is replaced, stopped, seeded and started. Decided here, from what was seen.
 
 mod cluster;
+mod data;
 mod node;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 pub use cluster::{Budget, Cluster, Node, Pod, PodState, Scaled};
+pub use data::{Data, data};
 pub use node::{Asked, asked, node};
 
 use crate::address::{Address, AddressError};

@@ -62,6 +62,8 @@ pub struct Put {
     pub content_type: Option<String>,
     /// Only when no object of the key is there.
     pub if_absent: bool,
+    /// Only over the object with this entity tag.
+    pub if_match: Option<String>,
 }
 
 /// What was written.
@@ -408,7 +410,9 @@ impl Store {
         let call = call
             .set_content_type(how.content_type.clone())
             .set_metadata(Some(how.metadata.clone().into_iter().collect()));
-        let call = call.set_if_none_match(how.if_absent.then(|| "*".to_owned()));
+        let call = call
+            .set_if_none_match(how.if_absent.then(|| "*".to_owned()))
+            .set_if_match(how.if_match.clone());
         let answer = call
             .send()
             .await
@@ -467,7 +471,9 @@ impl Store {
             .key(key)
             .upload_id(id)
             .multipart_upload(upload);
-        let call = call.set_if_none_match(how.if_absent.then(|| "*".to_owned()));
+        let call = call
+            .set_if_none_match(how.if_absent.then(|| "*".to_owned()))
+            .set_if_match(how.if_match.clone());
         let answer = call
             .send()
             .await

@@ -270,9 +270,7 @@ async fn a_node_is_emptied() {
     let mut wanted = deployment("emptying", "16Mi");
     let spec = &mut wanted["object"]["spec"]["template"]["spec"];
     spec["tolerations"] = json!([{"key": "example.com/for", "operator": "Exists"}]);
-    spec["affinity"] = json!({"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
-        {"weight": 100, "preference": {"matchExpressions": [{"key": "example.com/for", "operator": "In", "values": ["emptying"]}]}},
-    ]}});
+    spec["nodeSelector"] = json!({"example.com/for": "emptying"});
     apply(&cluster, &scope, wanted).await.unwrap();
     let before = seen(&cluster, "emptying").await;
     assert!(
@@ -282,6 +280,8 @@ async fn a_node_is_emptied() {
             .all(|pod| pod.node.as_deref() == Some("emptied")),
         "{before:?}"
     );
+    // Now there is a second place.
+    kubectl(&["label", "node", "sandbox-a", "example.com/for=emptying"]);
     let found = recovery::node(&before, &Asked::Node("emptied".to_owned()), now()).unwrap();
     assert_eq!(found.resources.len(), 2, "{found:?}");
     for resource in &found.resources {

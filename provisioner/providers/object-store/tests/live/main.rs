@@ -215,6 +215,7 @@ async fn streams(weed: &Weed) {
         metadata: BTreeMap::from([("sha256".to_owned(), "abc".to_owned())]),
         content_type: Some("application/gzip".to_owned()),
         if_absent: false,
+        if_match: None,
     };
     let first = store
         .put("b/one", &b"first version"[..], &how)
@@ -233,6 +234,7 @@ async fn streams(weed: &Weed) {
     assert_eq!(stored.size, 20_000_000);
     let once = Put {
         if_absent: true,
+        if_match: None,
         ..how.clone()
     };
     assert_eq!(
