@@ -9,5 +9,6 @@ mod known_good;
 mod main_job;
 mod overlays;
 mod planned;
+mod recovered;
 mod verify;
 mod world;

@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use planner::kinds::recover::Workload;
-use planner::recovery::{self, Asked, Budget, Cluster, Node, Pod, PodState, Recovered};
+use planner::recovery::{
+    self, Asked, Budget, Cluster, Data, Node, Pod, PodState, Recovered, Scaled,
+};
 use planner::{Action, Case, Input, Plan, Resource, Scenario, Severity};
 use serde_json::json;
 use support::{address, input};
@@ -350,5 +352,169 @@ fn no_template_declares_a_recovery() {
     assert!(
         refused.to_string().contains("recover.cordon.one"),
         "{refused}"
+    );
+}
+
+fn damaged(version: Option<&str>) -> Data {
+    Data::Damaged {
+        place: "data/chain".to_owned(),
+        version: version.map(str::to_owned),
+        etag: "e".to_owned(),
+        why: "garbage".to_owned(),
+    }
+}
+
+/// The environment's seed and its read-back, bound.
+fn seed() -> Vec<Resource> {
+    let key = json!({"mount": "secret", "path": "demo/data", "field": "value"});
+    let made = |text: &str, spec| Resource {
+        address: address(text),
+        spec,
+        depends_on: BTreeSet::from([address("vault.secret.data")]),
+        origin: None,
+    };
+    vec![
+        made(
+            "seed.object.chain",
+            json!({"bucket": "data", "key": "chain", "encrypt_with": key, "sha256": input().backup.unwrap().sha256}),
+        ),
+        made(
+            "check.seed.chain",
+            json!({"bucket": "data", "key": "chain", "decrypt_with": key, "head": "bb", "blocks": 12}),
+        ),
+    ]
+}
+
+fn scaled(kind: &str, replicas: u32, stopped_at: Option<u32>) -> Scaled {
+    Scaled {
+        workload: workload(kind),
+        replicas,
+        stopped_at,
+        claims: BTreeSet::new(),
+    }
+}
+
+fn lost(workloads: Vec<Scaled>, data: &Data) -> Recovered {
+    let cluster = Cluster {
+        workloads,
+        ..healthy()
+    };
+    recovery::data(&cluster, data, seed()).unwrap()
+}
+
+fn data_plan(mut recovered: Recovered) -> Plan {
+    recovered.checked(&[], &[check("chain")]).unwrap();
+    let mut input = input();
+    input.desired = recovered.resources;
+    input.case = Case {
+        scenario: Scenario::DataLoss,
+        remarks: recovered.findings,
+        ..Case::default()
+    };
+    planner::recover(input).unwrap()
+}
+
+#[test]
+fn data_comes_back_between_stop_and_start() {
+    for (data, over) in [
+        (Data::Missing, None),
+        (
+            damaged(Some("v1")),
+            Some(json!({"version": "v1", "etag": "e"})),
+        ),
+    ] {
+        let plan = data_plan(lost(vec![scaled("Deployment", 3, None)], &data));
+        let needs = |id: &str| {
+            let step = plan.steps.iter().find(|step| step.id == id).unwrap();
+            step.depends_on
+                .iter()
+                .map(String::as_str)
+                .collect::<Vec<_>>()
+        };
+        let (stop, start) = (
+            "update recover.stop.demo/Deployment/api",
+            "update recover.start.demo/Deployment/api",
+        );
+        let (seed, read) = ("seed seed.object.chain", "check check.seed.chain");
+        assert_eq!(needs(stop), [""; 0]);
+        assert_eq!(needs(seed), [stop]);
+        assert_eq!(needs(read), [seed]);
+        assert_eq!(needs(start), [read, seed]);
+        assert!(needs("check check.http.chain").contains(&start));
+        assert_eq!(plan.steps.len(), 5);
+        let spec = &plan.steps.iter().find(|step| step.id == seed).unwrap().spec;
+        assert_eq!(spec.get("over"), over.as_ref());
+        let started = plan.steps.iter().find(|step| step.id == start).unwrap();
+        assert_eq!(started.spec["replicas"], 3);
+        assert!(!plan.is_blocked(), "{:?}", plan.findings);
+    }
+}
+
+#[test]
+fn whole_data_is_not_written_over() {
+    let found = lost(vec![scaled("Deployment", 3, None)], &Data::Whole);
+    assert_eq!(
+        (errors(&found), found.resources.len()),
+        (vec!["seed.whole"], 0)
+    );
+    let found = lost(vec![scaled("Deployment", 3, None)], &damaged(None));
+    assert_eq!(
+        (errors(&found), found.resources.len()),
+        (vec!["seed.no-versions"], 0)
+    );
+}
+
+#[test]
+fn a_damaged_version_is_named() {
+    let found = lost(vec![], &damaged(Some("v1")));
+    let named = found
+        .findings
+        .iter()
+        .any(|finding| finding.subject == "data/chain" && finding.message.contains("version v1"));
+    assert!(named, "{found:?}");
+}
+
+#[test]
+fn what_an_earlier_run_stopped_is_started() {
+    let stopped = || vec![scaled("Deployment", 0, Some(3))];
+    // It broke off before the seed: all of it again, with the number from before.
+    let plan = data_plan(lost(stopped(), &Data::Missing));
+    let replicas = plan
+        .steps
+        .iter()
+        .filter_map(|step| step.spec["replicas"].as_u64());
+    assert_eq!(replicas.collect::<Vec<_>>(), [3, 3]);
+    // It broke off after the seed.
+    let plan = data_plan(lost(stopped(), &Data::Whole));
+    let ids: Vec<&str> = plan.steps.iter().map(|step| step.id.as_str()).collect();
+    assert_eq!(
+        ids,
+        [
+            "update recover.start.demo/Deployment/api",
+            "check check.http.chain",
+            "check check.seed.chain"
+        ]
+    );
+    assert!(!plan.is_blocked());
+}
+
+#[test]
+fn what_has_no_number_of_pods_runs_on_and_is_told() {
+    let found = lost(
+        vec![scaled("DaemonSet", 2, None), scaled("StatefulSet", 0, None)],
+        &Data::Missing,
+    );
+    assert_eq!(errors(&found), [""; 0]);
+    assert!(
+        found
+            .findings
+            .iter()
+            .any(|finding| finding.code == "seed.not-stopped")
+    );
+    assert!(
+        found
+            .resources
+            .iter()
+            .all(|resource| resource.address.provider() != "recover")
     );
 }
