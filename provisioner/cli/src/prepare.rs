@@ -145,6 +145,11 @@ pub async fn plan(
             ),
             ..Known::default()
         },
+        Occasion::Of(Scenario::Database) => Known {
+            scenario: Scenario::Database,
+            recovery: Some(recovery::look_at_database(session).await?),
+            ..Known::default()
+        },
         occasion => known(session, &inventory, &chosen, &places, occasion).await?,
     };
     let recorded = Recorded {

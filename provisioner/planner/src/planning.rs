@@ -506,7 +506,7 @@ fn validated(desired: Vec<Resource>) -> Result<BTreeMap<Address, Resource>, Plan
 fn undeclarable(desired: &BTreeMap<Address, Resource>) -> Result<(), PlanError> {
     let problems: Vec<Problem> = desired
         .values()
-        .filter(|resource| resource.address.provider() == "recover")
+        .filter(|resource| matches!(resource.address.provider(), "recover" | "database" | "rds"))
         .map(|resource| Problem {
             address: resource.address.to_string(),
             origin: resource.origin.clone(),
@@ -708,8 +708,12 @@ impl<'a> Planner<'a> {
                 String::new(),
             );
         }
-        if resource.address.provider() == "recover" {
-            let action = kinds::recover::action(resource.address.kind());
+        let recovering = match resource.address.provider() {
+            "recover" => Some(kinds::recover::action(resource.address.kind())),
+            "database" | "rds" => Some(kinds::database::action(resource.address.kind())),
+            _ => None,
+        };
+        if let Some(action) = recovering {
             return self.push(
                 resource,
                 kind,

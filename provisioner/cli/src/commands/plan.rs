@@ -134,6 +134,12 @@ fn wanted(arguments: &PlanArgs) -> Result<Wanted, Failure> {
         );
     }
     match &arguments.from_backup {
+        Some(_) if arguments.scenario == Scenario::Database => Err(Failure::new(
+            "the scenario `database` takes no backup of the chain",
+        )
+        .because("the environment names the dump or the instance, under `database`")
+        .hint("leave out --from-backup")),
+        None if arguments.scenario == Scenario::Database => Ok(Wanted::Own),
         Some(_) if node => Err(Failure::new("the scenario `node` takes no backup")
             .because("it replaces what runs, and brings no data back")
             .hint("leave out --from-backup; for lost data use `--scenario data-loss`")),

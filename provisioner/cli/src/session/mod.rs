@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use environment::schema::DatabaseDump;
 use environment::{Control, Environment, Resolved};
 use executor::{Budget, Providers, RemoteLock, Scope, SecretSource};
 use planner::kinds::seed::SecretField;
@@ -20,7 +21,9 @@ use provider_check::Checks;
 use provider_ec2::Ec2;
 use provider_iam::Iam;
 use provider_kubernetes::{Kubernetes, Recovery};
-use provider_object_store::{S3, S3Lock, Store, client};
+use provider_object_store::{Archive, S3, S3Lock, Store, client};
+use provider_postgres::Postgres;
+use provider_rds::Rds;
 use provider_seed::{Condition, ObjectStores, Seed, Seeder, Source, Target as SeedTarget};
 use provider_vault::{Settings, Vault};
 
@@ -43,6 +46,7 @@ pub struct Session {
     providers: Providers,
     vault: Arc<Vault>,
     cluster: Option<Arc<Kubernetes>>,
+    dumps: Option<(Store, DatabaseDump)>,
     stores: Arc<ObjectStores>,
     control: Store,
     targets: Vec<SeedTarget>,
@@ -92,6 +96,22 @@ impl Session {
             providers.insert(kubernetes.clone());
             providers.insert(Arc::new(Recovery::new(kubernetes.clone())));
         }
+        let dumps = environment
+            .document
+            .database
+            .as_ref()
+            .and_then(|database| database.dump.clone())
+            .map(|dump| (Store::new(client(&objects), dump.bucket.as_str()), dump));
+        let source: Option<Arc<dyn Archive>> = match &dumps {
+            Some((store, _)) => Some(Arc::new(store.clone())),
+            None => None,
+        };
+        providers.insert(Arc::new(Postgres::new(
+            source,
+            secrets.clone(),
+            now.as_second(),
+        )));
+        providers.insert(Arc::new(Rds::new(&aws)));
         let checks = Checks::new(secrets, kubernetes.clone(), Some(seeder))
             .map_err(|error| hints::of_provider("check", &error))?;
         providers.insert(Arc::new(checks));
@@ -104,6 +124,7 @@ impl Session {
             providers,
             vault,
             cluster: kubernetes,
+            dumps,
             stores,
             control,
             targets: Vec::new(),
@@ -124,6 +145,11 @@ impl Session {
     /// The environment's cluster, where it has one.
     pub fn cluster(&self) -> Option<&Kubernetes> {
         self.cluster.as_deref()
+    }
+
+    /// Where dumps of a database are, and the one that the environment names.
+    pub fn dumps(&self) -> Option<(&Store, &DatabaseDump)> {
+        self.dumps.as_ref().map(|(store, dump)| (store, dump))
     }
 
     /// The bucket for what is no generation's.

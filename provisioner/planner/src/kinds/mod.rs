@@ -4,6 +4,7 @@
 //! (which carry them out); a provider reads a step's spec through the same type.
 
 pub mod check;
+pub mod database;
 pub mod ec2;
 pub mod iam;
 pub mod kubernetes;
@@ -25,6 +26,7 @@ pub fn all() -> impl Iterator<Item = &'static Kind> {
         seed::KINDS,
         check::KINDS,
         recover::KINDS,
+        database::KINDS,
     ]
     .into_iter()
     .flatten()

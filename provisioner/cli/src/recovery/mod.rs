@@ -1,5 +1,7 @@
 //! The scenarios that recover something that stands: what is known for their plans, and the plans.
 
+mod database;
+
 use std::collections::BTreeSet;
 
 use executor::Scope;
@@ -27,6 +29,9 @@ pub struct Seen {
     pub cluster: Cluster,
     /// The data, where the scenario is about it.
     pub data: Data,
+    /// The dump, where the scenario is about a database.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dump: Option<database::Found>,
 }
 
 /// Looks at what the providers' observation leaves out.
@@ -53,7 +58,15 @@ pub async fn look(
     Ok(Seen {
         asked,
         cluster,
-        data: Data::default(),
+        ..Seen::default()
+    })
+}
+
+/// Looks for the dump that a database comes back from.
+pub async fn look_at_database(session: &Session) -> Result<Seen, Failure> {
+    Ok(Seen {
+        dump: database::look(session).await?,
+        ..Seen::default()
     })
 }
 
@@ -142,6 +155,12 @@ pub fn plan(blueprint: &Blueprint, seen: &Recorded) -> Result<Plan, Failure> {
             all.findings.extend(bound.findings);
             all.checked(&[], &checks).map_err(unnamed)?;
             (all, inputs, seen.backup.clone())
+        }
+        Scenario::Database => {
+            let (_, inputs) = blueprint.desired(&seen.generation, None, &[])?;
+            let recovered =
+                database::resources(blueprint, &seen.generation, known.dump.as_ref())?;
+            (recovered, inputs, None)
         }
         other => {
             return Err(Failure::new(format!(
