@@ -57,8 +57,14 @@ pub fn resources(
 ) -> Result<Recovered, Failure> {
     let environment = &blueprint.environment;
     let missing = || {
-        Failure::new(format!("the environment `{}` says of no database how it comes back", environment.name()))
-            .hint(format!("add `database` with `dump` or `rds` to {}", environment.file()))
+        Failure::new(format!(
+            "the environment `{}` says of no database how it comes back",
+            environment.name()
+        ))
+        .hint(format!(
+            "add `database` with `dump` or `rds` to {}",
+            environment.file()
+        ))
     };
     let database = environment.document.database.as_ref().ok_or_else(missing)?;
     match (&database.dump, &database.rds) {
@@ -78,7 +84,9 @@ fn from_dump(
     let name = format!("{}_{generation}_{digest}", dump.name).replace('-', "_");
     let password = SecretField {
         mount: blueprint.resolved.vault.mount.clone(),
-        path: blueprint.environment.secret_path(generation, &dump.password),
+        path: blueprint
+            .environment
+            .secret_path(generation, &dump.password),
         field: "value".to_owned(),
     };
     let restored = Dump {

@@ -158,8 +158,7 @@ pub fn plan(blueprint: &Blueprint, seen: &Recorded) -> Result<Plan, Failure> {
         }
         Scenario::Database => {
             let (_, inputs) = blueprint.desired(&seen.generation, None, &[])?;
-            let recovered =
-                database::resources(blueprint, &seen.generation, known.dump.as_ref())?;
+            let recovered = database::resources(blueprint, &seen.generation, known.dump.as_ref())?;
             (recovered, inputs, None)
         }
         other => {

@@ -49,7 +49,11 @@ pub(crate) async fn fetch(
     spec: &Dump,
 ) -> Result<NamedTempFile, Error> {
     let local = |error: std::io::Error| {
-        Error::new(ErrorKind::Unavailable, what, format!("the dump can't be kept here: {error}"))
+        Error::new(
+            ErrorKind::Unavailable,
+            what,
+            format!("the dump can't be kept here: {error}"),
+        )
     };
     let file = NamedTempFile::new().map_err(local)?;
     let mut to = tokio::fs::File::from_std(file.reopen().map_err(local)?);
@@ -60,7 +64,11 @@ pub(crate) async fn fetch(
     let (mut hash, mut size, mut piece) = (Sha256::new(), 0_u64, vec![0_u8; PIECE]);
     loop {
         let count = from.read(&mut piece).await.map_err(|error| {
-            Error::new(ErrorKind::Unreachable, what, format!("{}: {error}", source.url(&spec.key)))
+            Error::new(
+                ErrorKind::Unreachable,
+                what,
+                format!("{}: {error}", source.url(&spec.key)),
+            )
         })?;
         let Some(read) = piece.get(..count).filter(|read| !read.is_empty()) else {
             break;
@@ -97,11 +105,19 @@ pub(crate) async fn contents(
     let output = run(what, command, &[]).await?;
     let text = String::from_utf8_lossy(&output.stdout);
     let mut found: BTreeMap<String, u64> = BTreeMap::new();
-    for line in text.lines().filter(|line| !line.starts_with(';')).take(ENTRIES + 1) {
+    for line in text
+        .lines()
+        .filter(|line| !line.starts_with(';'))
+        .take(ENTRIES + 1)
+    {
         *found.entry(kind(line).to_owned()).or_insert(0) += 1;
     }
     if found.values().sum::<u64>() > ENTRIES as u64 {
-        return Err(Error::new(ErrorKind::Invalid, what, format!("the dump has more than {ENTRIES} entries")));
+        return Err(Error::new(
+            ErrorKind::Invalid,
+            what,
+            format!("the dump has more than {ENTRIES} entries"),
+        ));
     }
     let beyond: Vec<&str> = found
         .keys()
@@ -112,11 +128,18 @@ pub(crate) async fn contents(
         return Err(Error::new(
             ErrorKind::Invalid,
             what,
-            format!("the dump holds what could run code and is not allowed: {}", beyond.join(", ")),
+            format!(
+                "the dump holds what could run code and is not allowed: {}",
+                beyond.join(", ")
+            ),
         ));
     }
     if !found.contains_key("TABLE DATA") {
-        return Err(Error::new(ErrorKind::Invalid, what, "the dump holds no table's data"));
+        return Err(Error::new(
+            ErrorKind::Invalid,
+            what,
+            "the dump holds no table's data",
+        ));
     }
     Ok(found)
 }
@@ -127,7 +150,9 @@ fn kind(line: &str) -> &str {
     let rest = rest.splitn(3, ' ').nth(2).unwrap_or(rest);
     let end = rest
         .split(' ')
-        .take_while(|word| !word.is_empty() && word.chars().all(|letter| letter.is_ascii_uppercase()))
+        .take_while(|word| {
+            !word.is_empty() && word.chars().all(|letter| letter.is_ascii_uppercase())
+        })
         .map(|word| word.len() + 1)
         .sum::<usize>();
     rest.get(..end.saturating_sub(1)).unwrap_or(rest)
@@ -135,7 +160,10 @@ fn kind(line: &str) -> &str {
 
 /// How a database says whose it is, and whether all of the dump is in it.
 fn mark(token: &str, complete: bool) -> String {
-    format!("rebuild {token} {}", if complete { "complete" } else { "begun" })
+    format!(
+        "rebuild {token} {}",
+        if complete { "complete" } else { "begun" }
+    )
 }
 
 /// A fresh role and a fresh database of its own, with the dump in it. Done again, it changes nothing.
@@ -157,13 +185,21 @@ pub(crate) async fn restore(
         Some(found) if found == mark(token, true) => return Ok(()),
         // Ours, broken off before its end.
         Some(found) if found == mark(token, false) => {
-            boss.sql(what, "postgres", &format!("DROP DATABASE {quoted} WITH (FORCE);")).await?;
+            boss.sql(
+                what,
+                "postgres",
+                &format!("DROP DATABASE {quoted} WITH (FORCE);"),
+            )
+            .await?;
         }
         Some(_) => {
             return Err(Error::new(
                 ErrorKind::Foreign,
                 what,
-                format!("there is a database `{}` that this plan did not make", spec.name),
+                format!(
+                    "there is a database `{}` that this plan did not make",
+                    spec.name
+                ),
             ));
         }
         None => {}
@@ -178,7 +214,12 @@ pub(crate) async fn restore(
         literal(&verifier),
     );
     boss.sql(what, "postgres", &role).await?;
-    boss.sql(what, "postgres", &format!("CREATE DATABASE {quoted} OWNER {quoted} TEMPLATE template0 ENCODING 'UTF8';")).await?;
+    boss.sql(
+        what,
+        "postgres",
+        &format!("CREATE DATABASE {quoted} OWNER {quoted} TEMPLATE template0 ENCODING 'UTF8';"),
+    )
+    .await?;
     let begun = format!(
         "COMMENT ON DATABASE {quoted} IS {};\nREVOKE ALL ON DATABASE {quoted} FROM PUBLIC;\n",
         literal(&mark(token, false))
@@ -200,7 +241,10 @@ pub(crate) async fn restore(
         .arg(&spec.name)
         .arg(file);
     run(what, command, &[]).await?;
-    let done = format!("COMMENT ON DATABASE {quoted} IS {};", literal(&mark(token, true)));
+    let done = format!(
+        "COMMENT ON DATABASE {quoted} IS {};",
+        literal(&mark(token, true))
+    );
     boss.sql(what, "postgres", &done).await?;
     Ok(())
 }
@@ -213,11 +257,26 @@ mod tests {
     fn kinds_of_entries() {
         for (line, wanted) in [
             ("215; 1259 16386 TABLE public blocks postgres", "TABLE"),
-            ("3317; 0 16386 TABLE DATA public blocks postgres", "TABLE DATA"),
-            ("3173; 2606 16392 CONSTRAINT public blocks blocks_pkey postgres", "CONSTRAINT"),
-            ("228; 1255 16400 FUNCTION public evil() postgres", "FUNCTION"),
-            ("3400; 3466 16402 EVENT TRIGGER - x postgres", "EVENT TRIGGER"),
-            ("3318; 0 0 SEQUENCE SET public a_id_seq postgres", "SEQUENCE SET"),
+            (
+                "3317; 0 16386 TABLE DATA public blocks postgres",
+                "TABLE DATA",
+            ),
+            (
+                "3173; 2606 16392 CONSTRAINT public blocks blocks_pkey postgres",
+                "CONSTRAINT",
+            ),
+            (
+                "228; 1255 16400 FUNCTION public evil() postgres",
+                "FUNCTION",
+            ),
+            (
+                "3400; 3466 16402 EVENT TRIGGER - x postgres",
+                "EVENT TRIGGER",
+            ),
+            (
+                "3318; 0 0 SEQUENCE SET public a_id_seq postgres",
+                "SEQUENCE SET",
+            ),
         ] {
             assert_eq!(kind(line), wanted, "{line}");
         }

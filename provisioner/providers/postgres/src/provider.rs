@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use executor::provider::{Budget, Ensure, Error, ErrorKind, Identity, Provider, Scope, SecretSource};
+use executor::provider::{
+    Budget, Ensure, Error, ErrorKind, Identity, Provider, Scope, SecretSource,
+};
 use planner::kinds::database::{Chain, Dump};
 use planner::reference::Outputs;
 use planner::{Inventory, Observed};
@@ -27,7 +29,9 @@ pub struct Postgres {
 
 impl fmt::Debug for Postgres {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Postgres").field("now", &self.now).finish_non_exhaustive()
+        f.debug_struct("Postgres")
+            .field("now", &self.now)
+            .finish_non_exhaustive()
     }
 }
 
@@ -49,8 +53,14 @@ impl Postgres {
         let file = dump::fetch(what, source, spec).await?;
         let contents = dump::contents(what, file.path(), &spec.allow).await?;
         let (admin, fresh) = (&spec.admin_password, &spec.password);
-        let admin = self.secrets.read(&admin.mount, &admin.path, &admin.field).await?;
-        let fresh = self.secrets.read(&fresh.mount, &fresh.path, &fresh.field).await?;
+        let admin = self
+            .secrets
+            .read(&admin.mount, &admin.path, &admin.field)
+            .await?;
+        let fresh = self
+            .secrets
+            .read(&fresh.mount, &fresh.path, &fresh.field)
+            .await?;
         dump::restore(what, spec, token, file.path(), (&admin, &fresh)).await?;
         Ok(Outputs::from([
             ("name".to_owned(), json!(spec.name)),
@@ -100,7 +110,11 @@ impl Provider for Postgres {
                 let password = self.secrets.read(&key.mount, &key.path, &key.field).await?;
                 chain::verify(&what, &spec, &password, self.now).await
             }
-            kind => Err(Error::new(ErrorKind::Invalid, what, format!("`{kind}` is no kind of database"))),
+            kind => Err(Error::new(
+                ErrorKind::Invalid,
+                what,
+                format!("`{kind}` is no kind of database"),
+            )),
         }
     }
 

@@ -34,7 +34,11 @@ impl<'a> Role<'a> {
         password: &SecretString,
     ) -> Result<Self, Error> {
         let failed = |error: std::io::Error| {
-            Error::new(ErrorKind::Unavailable, what, format!("no password file: {error}"))
+            Error::new(
+                ErrorKind::Unavailable,
+                what,
+                format!("no password file: {error}"),
+            )
         };
         let folder = tempfile::tempdir().map_err(failed)?;
         // Made for its owner alone.
@@ -83,7 +87,17 @@ impl<'a> Role<'a> {
     ) -> Result<String, Error> {
         let mut command = self.command("psql", database);
         command
-            .args(["-X", "-w", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-f", "-"])
+            .args([
+                "-X",
+                "-w",
+                "-q",
+                "-A",
+                "-t",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-f",
+                "-",
+            ])
             .stdin(Stdio::piped());
         let output = run(what, command, statements.as_bytes()).await?;
         String::from_utf8(output.stdout)
@@ -126,7 +140,13 @@ pub(crate) async fn run(what: &str, mut command: Command, input: &[u8]) -> Resul
     };
     let output = tokio::time::timeout(LIMIT, ended)
         .await
-        .map_err(|_| Error::new(ErrorKind::Deadline, what, format!("`{program}` did not end in an hour")))?
+        .map_err(|_| {
+            Error::new(
+                ErrorKind::Deadline,
+                what,
+                format!("`{program}` did not end in an hour"),
+            )
+        })?
         .map_err(|error| Error::new(ErrorKind::Unavailable, what, error.to_string()))?;
     if output.status.success() {
         return Ok(output);
@@ -135,7 +155,11 @@ pub(crate) async fn run(what: &str, mut command: Command, input: &[u8]) -> Resul
         .chars()
         .take(COMPLAINT)
         .collect();
-    Err(Error::new(classify(&why), what, format!("{program}: {}", why.trim())))
+    Err(Error::new(
+        classify(&why),
+        what,
+        format!("{program}: {}", why.trim()),
+    ))
 }
 
 /// What a complaint of libpq means.
@@ -145,7 +169,13 @@ fn classify(why: &str) -> ErrorKind {
         ErrorKind::Unauthenticated
     } else if has(&["permission denied", "must be "]) {
         ErrorKind::Denied
-    } else if has(&["Connection refused", "could not translate host", "timeout expired", "starting up", "server closed the connection"]) {
+    } else if has(&[
+        "Connection refused",
+        "could not translate host",
+        "timeout expired",
+        "starting up",
+        "server closed the connection",
+    ]) {
         ErrorKind::Unreachable
     } else {
         ErrorKind::Invalid
@@ -175,9 +205,18 @@ mod tests {
     #[test]
     fn complaints() {
         for (why, kind) in [
-            ("FATAL:  password authentication failed for user \"x\"", ErrorKind::Unauthenticated),
-            ("connection to server at \"127.0.0.1\", port 1 failed: Connection refused", ErrorKind::Unreachable),
-            ("ERROR:  permission denied to create database", ErrorKind::Denied),
+            (
+                "FATAL:  password authentication failed for user \"x\"",
+                ErrorKind::Unauthenticated,
+            ),
+            (
+                "connection to server at \"127.0.0.1\", port 1 failed: Connection refused",
+                ErrorKind::Unreachable,
+            ),
+            (
+                "ERROR:  permission denied to create database",
+                ErrorKind::Denied,
+            ),
             ("ERROR:  relation exists", ErrorKind::Invalid),
         ] {
             assert_eq!(classify(why), kind, "{why}");

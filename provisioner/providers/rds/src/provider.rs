@@ -55,7 +55,10 @@ impl Rds {
                 .cloned()),
             // The API's code for an unknown instance (RDS API, DescribeDBInstances, "Errors").
             Err(error)
-                if matches!(code(&error), "DBInstanceNotFound" | "DBInstanceNotFoundFault") =>
+                if matches!(
+                    code(&error),
+                    "DBInstanceNotFound" | "DBInstanceNotFoundFault"
+                ) =>
             {
                 Ok(None)
             }
@@ -87,7 +90,10 @@ impl Rds {
                 .await
                 .map(drop)
                 .map_err(|error| {
-                    failure(format!("RestoreDBInstanceFromDBSnapshot {}", spec.name), error)
+                    failure(
+                        format!("RestoreDBInstanceFromDBSnapshot {}", spec.name),
+                        error,
+                    )
                 }),
             Point::Time { instance, at } => self
                 .client
@@ -107,7 +113,10 @@ impl Rds {
                 .await
                 .map(drop)
                 .map_err(|error| {
-                    failure(format!("RestoreDBInstanceToPointInTime {}", spec.name), error)
+                    failure(
+                        format!("RestoreDBInstanceToPointInTime {}", spec.name),
+                        error,
+                    )
                 }),
         }
     }
@@ -127,9 +136,17 @@ fn ours(instance: &DbInstance, marks: &BTreeMap<&str, String>) -> bool {
 fn hopeless(state: &str) -> bool {
     matches!(
         state,
-        "failed" | "restore-error" | "incompatible-restore" | "incompatible-network"
-            | "incompatible-parameters" | "incompatible-option-group" | "insufficient-capacity"
-            | "inaccessible-encryption-credentials" | "storage-full" | "deleting" | "stopped"
+        "failed"
+            | "restore-error"
+            | "incompatible-restore"
+            | "incompatible-network"
+            | "incompatible-parameters"
+            | "incompatible-option-group"
+            | "insufficient-capacity"
+            | "inaccessible-encryption-credentials"
+            | "storage-full"
+            | "deleting"
+            | "stopped"
     )
 }
 
@@ -172,7 +189,10 @@ impl Provider for Rds {
                 return Err(Error::new(
                     ErrorKind::Foreign,
                     what,
-                    format!("there is an instance `{}` that this plan did not make", spec.name),
+                    format!(
+                        "there is an instance `{}` that this plan did not make",
+                        spec.name
+                    ),
                 ));
             }
             Some(_) => {}

@@ -83,7 +83,9 @@ async fn ensure(rds: &Rds, token: &str, spec: Value) -> Result<Outputs, Error> {
 async fn names(client: &Client) -> Vec<String> {
     let listed = client.describe_db_instances().send().await.unwrap();
     let names = listed.db_instances().iter();
-    names.map(|instance| instance.db_instance_identifier().unwrap().to_owned()).collect()
+    names
+        .map(|instance| instance.db_instance_identifier().unwrap().to_owned())
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,8 +100,16 @@ async fn restored_beside_the_old_one() {
         let spec = json!({"name": name, "from": from});
         let outputs = ensure(&rds, "t1", spec.clone()).await.unwrap();
         assert_eq!(outputs["id"], name);
-        assert!(outputs["address"].as_str().unwrap().starts_with(name), "{outputs:?}");
-        let found = client.describe_db_instances().db_instance_identifier(name).send().await.unwrap();
+        assert!(
+            outputs["address"].as_str().unwrap().starts_with(name),
+            "{outputs:?}"
+        );
+        let found = client
+            .describe_db_instances()
+            .db_instance_identifier(name)
+            .send()
+            .await
+            .unwrap();
         let found = &found.db_instances()[0];
         assert_eq!(found.publicly_accessible(), Some(false));
         assert_eq!(found.deletion_protection(), Some(true));
@@ -113,7 +123,10 @@ async fn restored_beside_the_old_one() {
     }
     assert!(names(&client).await.contains(&"old".to_owned()));
     let over = json!({"name": "old", "from": {"snapshot": "old-snapshot"}});
-    assert_eq!(ensure(&rds, "t1", over).await.unwrap_err().kind, ErrorKind::Foreign);
+    assert_eq!(
+        ensure(&rds, "t1", over).await.unwrap_err().kind,
+        ErrorKind::Foreign
+    );
     let none = json!({"name": "none", "from": {"snapshot": "no-such-snapshot"}});
     let error = ensure(&rds, "t1", none).await.unwrap_err();
     assert!(error.to_string().contains("no-such-snapshot"), "{error}");
