@@ -1,5 +1,6 @@
-//! Restores against moto. What moto does not do, a restore time in particular, is asserted on nowhere.
+//! Restores against moto. What moto leaves out, the restore time and whether the Internet may reach it, is seen in what is sent.
 
+use std::io::{Read, Write};
 use std::sync::LazyLock;
 
 use aws_sdk_rds::Client;
@@ -15,9 +16,13 @@ use serde_json::{Value, json};
 static MOTO: LazyLock<Moto> = LazyLock::new(|| Moto::start().unwrap());
 
 async fn config() -> aws_config::SdkConfig {
+    config_at(&MOTO.endpoint).await
+}
+
+async fn config_at(endpoint: &str) -> aws_config::SdkConfig {
     let connection = Connection {
         region: "us-east-1".to_owned(),
-        endpoint_url: Some(MOTO.endpoint.clone()),
+        endpoint_url: Some(endpoint.to_owned()),
         keys: Some(Keys {
             id: "test".to_owned(),
             secret: "test".to_owned().into(),
@@ -111,7 +116,6 @@ async fn restored_beside_the_old_one() {
             .await
             .unwrap();
         let found = &found.db_instances()[0];
-        assert_eq!(found.publicly_accessible(), Some(false));
         assert_eq!(found.deletion_protection(), Some(true));
         // Done again, as a run that was cut short does.
         let before = names(&client).await;
@@ -130,4 +134,59 @@ async fn restored_beside_the_old_one() {
     let none = json!({"name": "none", "from": {"snapshot": "no-such-snapshot"}});
     let error = ensure(&rds, "t1", none).await.unwrap_err();
     assert!(error.to_string().contains("no-such-snapshot"), "{error}");
+}
+
+/// Answers that there is no instance, refuses everything else, and gives the first thing it refused.
+fn refusing() -> (String, std::sync::mpsc::Receiver<String>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let (mut seen, mut piece) = (String::new(), [0_u8; 4096]);
+            while !seen.contains("Version=") {
+                let count = stream.read(&mut piece).unwrap();
+                seen.push_str(std::str::from_utf8(&piece[..count]).unwrap());
+            }
+            let code = if seen.contains("Action=DescribeDBInstances") {
+                "DBInstanceNotFound"
+            } else {
+                sender.send(seen).unwrap();
+                "InvalidParameterValue"
+            };
+            let body = format!(
+                "<ErrorResponse><Error><Code>{code}</Code><Message>no</Message></Error></ErrorResponse>"
+            );
+            write!(
+                stream,
+                "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            )
+            .unwrap();
+        }
+    });
+    (endpoint, receiver)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_for() {
+    let (endpoint, asked) = refusing();
+    let rds = Rds::new(&config_at(&endpoint).await);
+    let spec = json!({"name": "new", "from": {"time": {"instance": "old", "at": "2026-11-20T14:00:00Z"}}, "security_groups": ["sg-1"]});
+    let error = ensure(&rds, "t1", spec).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Invalid, "{error}");
+    let sent = asked.recv().unwrap();
+    for wanted in [
+        "Action=RestoreDBInstanceToPointInTime",
+        "SourceDBInstanceIdentifier=old",
+        "TargetDBInstanceIdentifier=new",
+        "RestoreTime=2026-11-20T14%3A00%3A00Z",
+        "PubliclyAccessible=false",
+        "DeletionProtection=true",
+        "VpcSecurityGroupId.1=sg-1",
+    ] {
+        assert!(sent.contains(wanted), "{wanted}: {sent}");
+    }
+    assert!(!sent.contains("UseLatestRestorableTime"), "{sent}");
 }
