@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::command::copy_of_project;
 use crate::world::{Said, World, until};
 
 const ENVIRONMENT: [&str; 2] = ["--env", "sandbox"];
@@ -23,6 +24,15 @@ fn report(said: &Said) -> String {
 #[test]
 fn a_pod_and_the_data_come_back() {
     let mut world = World::new();
+    let project = world.home().join("project");
+    std::fs::create_dir(&project).expect("a folder");
+    copy_of_project(&project);
+    let file = project.join("environments/sandbox/environment.yaml");
+    let mut environment = std::fs::read_to_string(&file).expect("the environment");
+    environment
+        .push_str("database:\n  rds: {name: restored, from: {time: {instance: corrupted}}}\n");
+    std::fs::write(&file, environment).expect("written");
+    world.project = project;
     world.up();
     let none = world.rebuild(&[&ENVIRONMENT[..], &["--scenario", "node", "--yes"]].concat());
     none.exits(3).tells(&["[recover.nothing]"]);
@@ -33,7 +43,8 @@ fn a_pod_and_the_data_come_back() {
     usage(&world);
     a_pod(&world, &namespace);
     data(&world, &namespace);
-    // Both left what the main command wants.
+    database(&world);
+    // All of them left what the main command wants.
     let said = world.rebuild(&[&ENVIRONMENT[..], &main].concat()).exits(0);
     assert!(said.out.contains("No changes"), "{}", said.out);
 }
@@ -180,4 +191,38 @@ fn data(world: &World, namespace: &str) {
     world.aws(&format!("s3.delete_object(Bucket='{bucket}', Key='{key}')"));
     world.rebuild(&lost).exits(0);
     world.rebuild(&lost).exits(3).tells(&["[seed.whole]"]);
+}
+
+fn database(world: &World) {
+    let database = ["--env", "sandbox", "--yes", "--scenario", "database"];
+    world
+        .rebuild(&[&database[..], &["--from-backup", "latest"]].concat())
+        .exits(1)
+        .tells(&["takes no backup"]);
+    world.aws(
+        "session.client('rds').create_db_instance(DBInstanceIdentifier='corrupted', Engine='postgres', DBInstanceClass='db.t3.micro',\n\
+         \x20   AllocatedStorage=20, MasterUsername='root', MasterUserPassword='nobodys-password')",
+    );
+    let instances = || {
+        let listed = world.aws(
+            "print(json.dumps(sorted(i['DBInstanceIdentifier'] for i in session.client('rds').describe_db_instances()['DBInstances'])))",
+        );
+        let names = listed.as_array().expect("names").iter();
+        names.map(|name| text(name).to_owned()).collect::<Vec<_>>()
+    };
+    let said = world.rebuild(&database).exits(0);
+    let after = instances();
+    assert_eq!(
+        (after.len(), after[0].as_str()),
+        (2, "corrupted"),
+        "{after:?}"
+    );
+    assert!(after[1].starts_with("restored-"), "{after:?}");
+    assert!(
+        report(&said).contains(&after[1]),
+        "the report names the new instance"
+    );
+    // Again: the same one.
+    world.rebuild(&database).exits(0);
+    assert_eq!(instances(), after);
 }
