@@ -19,9 +19,7 @@ fn nothing_planted_survives_a_breach() {
     let old_key = api_key(&world, &old);
     // Backups count by the second they were stored in.
     world.shell("sleep 2");
-    let noticed = jiff::Timestamp::now()
-        .strftime("%Y-%m-%dT%H:%M:%SZ")
-        .to_string();
+    let noticed = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     world.shell("sleep 2");
     let attack = world
         .rebuild(&["sandbox", "attack", "--format", "json"])
@@ -43,11 +41,7 @@ fn nothing_planted_survives_a_breach() {
         .exits(3)
         .tells(&["a breach needs the time of the incident"]);
     let known_good = format!("known-good:before={noticed}");
-    let planned = breach(
-        &known_good,
-        &["plan", "--env", "sandbox", "--format", "json"],
-    )
-    .exits(2);
+    let planned = breach(&known_good, &["plan", "--env", "sandbox", "--format", "json"]).exits(2);
     let plan = planned.json();
     assert_eq!(plan["scenario"], "breach");
     assert_eq!(plan["incident"]["generations"], serde_json::json!([old]));
@@ -55,13 +49,7 @@ fn nothing_planted_survives_a_breach() {
     assert_eq!(world.mutations(), untouched, "planning changes nothing");
 
     let said = breach(&known_good, &main).exits(0);
-    let folder = said
-        .out
-        .trim_end()
-        .rsplit_once("report: ")
-        .expect("a report")
-        .1
-        .to_owned();
+    let folder = said.out.trim_end().rsplit_once("report: ").expect("a report").1.to_owned();
     let new = newest(&world);
     assert_ne!(new, old);
     gone(&world, &new, &secrets);
@@ -70,19 +58,14 @@ fn nothing_planted_survives_a_breach() {
     let key = world.home().join("state/rebuild/keys/report.pub");
     let key = key.to_str().expect("UTF-8");
     let bundle = format!("{folder}/bundle");
-    world
-        .rebuild(&["report", "verify", &bundle, "--key", key])
-        .exits(0);
+    world.rebuild(&["report", "verify", &bundle, "--key", key]).exits(0);
 
     // Again: the same generation, and nothing to do.
     let said = breach(&known_good, &main).exits(0);
     assert!(said.out.contains("No changes"), "{}", said.out);
     assert_eq!(newest(&world), new);
     for secret in secrets.iter().filter_map(|one| one["secret"].as_str()) {
-        assert!(
-            !world.printed.borrow().contains(secret),
-            "a planted secret was printed"
-        );
+        assert!(!world.printed.borrow().contains(secret), "a planted secret was printed");
     }
 }
 
@@ -101,8 +84,7 @@ fn newest(world: &World) -> String {
 }
 
 fn api_key(world: &World, generation: &str) -> String {
-    let line =
-        format!("bao kv get -mount=secret -field=value rebuild/sandbox/{generation}/api-key");
+    let line = format!("bao kv get -mount=secret -field=value rebuild/sandbox/{generation}/api-key");
     world.shell(&line).trim().to_owned()
 }
 
@@ -112,21 +94,16 @@ fn gone(world: &World, new: &str, secrets: &[Value]) {
         let name = text(&one["name"]);
         match text(&one["kind"]) {
             "backup" => {
-                let found =
-                    world.kubectl(&format!("-n natlangchain-{new} get configmap rebuild-seed"));
+                let found = world.kubectl(&format!(
+                    "-n natlangchain-{new} get configmap rebuild-seed"
+                ));
                 assert!(!found.to_string().contains("mallory"));
             }
             "iam-access-key" => {
                 let status = world.aws("print(json.dumps(iam.list_access_keys(UserName='deployer')['AccessKeyMetadata'][0]['Status']))");
                 assert_eq!(status, "Inactive");
-                let policies = world.aws(
-                    "print(json.dumps(iam.list_user_policies(UserName='deployer')['PolicyNames']))",
-                );
-                let denied = policies
-                    .as_array()
-                    .expect("policies")
-                    .iter()
-                    .any(|policy| text(policy) != "planted");
+                let policies = world.aws("print(json.dumps(iam.list_user_policies(UserName='deployer')['PolicyNames']))");
+                let denied = policies.as_array().expect("policies").iter().any(|policy| text(policy) != "planted");
                 assert!(denied, "{policies}");
             }
             "security-group-rule" => {
@@ -137,21 +114,16 @@ fn gone(world: &World, new: &str, secrets: &[Value]) {
             }
             "vault-token" => {
                 let token = text(&one["secret"]);
-                let line = format!(
-                    "BAO_TOKEN={token} bao token lookup >/dev/null 2>&1 && echo alive || echo dead"
-                );
+                let line = format!("BAO_TOKEN={token} bao token lookup >/dev/null 2>&1 && echo alive || echo dead");
                 assert_eq!(world.shell(&line).trim(), "dead");
             }
             "cluster-role-binding" => {
-                let line =
-                    format!("kubectl get clusterrolebinding {name} >/dev/null 2>&1 || echo gone");
+                let line = format!("kubectl get clusterrolebinding {name} >/dev/null 2>&1 || echo gone");
                 assert_eq!(world.shell(&line).trim(), "gone");
             }
             "privileged-pod" => {
                 let (namespace, pod) = name.split_once('/').expect("a namespace");
-                world.shell(&format!(
-                    "kubectl -n {namespace} wait --for=delete pod/{pod} --timeout=60s >&2"
-                ));
+                world.shell(&format!("kubectl -n {namespace} wait --for=delete pod/{pod} --timeout=60s >&2"));
             }
             "image-digest" => {
                 let found = world.kubectl(&format!("-n natlangchain-{new} get deployments"));
@@ -190,33 +162,15 @@ fn named(folder: &Path, secrets: &[Value]) {
             assert!(!report.contains(secret));
         }
     }
-    for stage in [
-        "contain",
-        "network",
-        "seed",
-        "validation",
-        "prove",
-        "harden",
-    ] {
-        assert!(
-            report.contains(&format!("| {stage} |")),
-            "no {stage} in:\n{report}"
-        );
+    for stage in ["contain", "network", "seed", "validation", "prove", "harden"] {
+        assert!(report.contains(&format!("| {stage} |")), "no {stage} in:\n{report}");
     }
-    let page: Value =
-        serde_json::from_slice(&fs::read(folder.join("report.json")).expect("a report"))
-            .expect("JSON");
+    let page: Value = serde_json::from_slice(&fs::read(folder.join("report.json")).expect("a report")).expect("JSON");
     let rotation = page["rotation"].as_array().expect("old credentials");
     for check in ["rotated", "refused", "sealed"] {
-        assert!(
-            rotation.iter().any(|one| one["check"] == check),
-            "{rotation:?}"
-        );
+        assert!(rotation.iter().any(|one| one["check"] == check), "{rotation:?}");
     }
-    assert!(
-        rotation.iter().all(|one| one["held"] == true),
-        "{rotation:?}"
-    );
+    assert!(rotation.iter().all(|one| one["held"] == true), "{rotation:?}");
 }
 
 /// The old key opens nothing at the service any more.
