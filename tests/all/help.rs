@@ -9,7 +9,7 @@ fn top() {
 
 #[test]
 fn wrong_usage_is_an_error_not_pending_changes() {
-    insta::assert_snapshot!(rebuild(&["--nonsense"]));
+    insta::assert_snapshot!(rebuild(&["--wrong"]));
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod known_good;
 mod main_job;
 mod overlays;
 mod planned;
+mod recovered;
 mod vendored;
 mod verify;
 mod world;

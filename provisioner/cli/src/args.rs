@@ -75,7 +75,8 @@ pub struct PlanArgs {
     #[arg(
         long,
         value_name = "ID|latest|before:TIME|known-good:before=TIME",
-        required = true
+        required_unless_present = "scenario",
+        required_if_eq_any = [("scenario", "full-loss"), ("scenario", "breach"), ("scenario", "data-loss")]
     )]
     pub from_backup: Option<String>,
     /// What is to be recovered from; `rebuild scenarios` says what each does and needs.
@@ -87,6 +88,12 @@ pub struct PlanArgs {
     /// With `--scenario breach`: how long an intruder may have been there unnoticed before that: `72h`, `14d`.
     #[arg(long, value_name = "DURATION")]
     pub dwell: Option<String>,
+    /// With `--scenario node`: replace this pod, whether it serves or not. Can be given more than once [default: every failed one].
+    #[arg(long, value_name = "NAMESPACE/NAME", conflicts_with = "node")]
+    pub pod: Vec<String>,
+    /// With `--scenario node`: cordon this node, and evict every pod of the environment from it.
+    #[arg(long, value_name = "NAME")]
+    pub node: Option<String>,
     /// Which build: `current` (the newest unretired one, else a new one), `new`, or an id.
     #[arg(long, value_name = "ID|current|new", default_value = "current")]
     pub generation: String,

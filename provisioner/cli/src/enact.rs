@@ -169,6 +169,9 @@ async fn again(
         (None, None) => Wanted::Own,
     };
     let occasion = match &plan.incident {
+        None if plan.scenario == Scenario::Node => {
+            Occasion::Node(planner::recovery::asked(&plan.steps))
+        }
         Some(incident) => Occasion::Breach {
             told: Told {
                 began: incident.began,

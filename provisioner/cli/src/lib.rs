@@ -20,6 +20,7 @@ mod paths;
 mod prepare;
 mod printer;
 mod progress;
+mod recovery;
 mod report;
 mod seal;
 mod session;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use executor::Scope;
 use planner::plan::PinnedBackup;
+use planner::recovery::Asked;
 use planner::{Generation, Incident, Inventory, Observed, Plan, Rotate, Scenario};
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +14,7 @@ use crate::failure::Failure;
 use crate::printer::Printer;
 use crate::session::{SEEDED, Session};
 use crate::sources::{Pinned, gate};
-use crate::{generation, history, paths};
+use crate::{generation, history, paths, recovery};
 
 /// Which generation.
 #[derive(Clone, Debug)]
@@ -42,6 +43,8 @@ pub struct Order {
 pub enum Occasion {
     /// One of the scenarios that need to know nothing more.
     Of(Scenario),
+    /// Failed pods or a node.
+    Node(Asked),
     /// A breach; `old` are the generations that are not trusted, all others that stand without it.
     Breach {
         /// What is known of the time.
@@ -59,7 +62,7 @@ pub enum Wanted {
     Pinned(PinnedBackup),
     /// Verified in this very run.
     Verified(Pinned),
-    /// The one the generation says it was seeded from, not verified: nothing will be applied.
+    /// The one the generation says it was seeded from, not verified: nothing of it will be applied.
     Own,
 }
 
@@ -109,7 +112,11 @@ pub async fn plan(
     let (scope, inventory) = look(session, &which).await?;
     let chosen = scope.generation.clone();
     let mut remarks = Vec::new();
-    let own = seeded(&inventory, &chosen).and_then(own_pin);
+    let own = match occasion {
+        // Its data is lost, so nothing keeps it to the backup it came from.
+        Occasion::Of(Scenario::DataLoss) => None,
+        _ => seeded(&inventory, &chosen).and_then(own_pin),
+    };
     let (pin, pinned) = match (wanted, own) {
         (Wanted::Own, own) => (own, None),
         (Wanted::Verified(pinned), _) => (Some(pinned.pin.clone()), Some(pinned)),
@@ -137,7 +144,21 @@ pub async fn plan(
         remarks.extend(gate::identities(blueprint, pin, told, session.now(), printer).await?);
     }
     session.seed_from(pinned.clone());
-    let mut known = known(session, &inventory, &chosen, &places, occasion).await?;
+    let mut known = match occasion {
+        Occasion::Of(Scenario::DataLoss) => Known {
+            scenario: Scenario::DataLoss,
+            recovery: Some(
+                recovery::look_at_data(session, &inventory, &scope, pin.as_ref()).await?,
+            ),
+            ..Known::default()
+        },
+        Occasion::Of(Scenario::Database) => Known {
+            scenario: Scenario::Database,
+            recovery: Some(recovery::look_at_database(session).await?),
+            ..Known::default()
+        },
+        occasion => known(session, &inventory, &chosen, &places, occasion).await?,
+    };
     known.remarks.extend(remarks);
     let recorded = Recorded {
         now: session.now(),
@@ -170,6 +191,13 @@ async fn known(
         Occasion::Of(scenario) => {
             return Ok(Known {
                 scenario,
+                ..Known::default()
+            });
+        }
+        Occasion::Node(asked) => {
+            return Ok(Known {
+                scenario: Scenario::Node,
+                recovery: Some(recovery::look(session, inventory, chosen, asked).await?),
                 ..Known::default()
             });
         }

@@ -299,6 +299,7 @@ impl Assembly<'_> {
             key: seed.key.clone(),
             encrypt_with: key.clone(),
             sha256: pin.sha256.clone(),
+            over: None,
         };
         let secret: Address = format!("vault.secret.{}", seed.encrypt_with).parse()?;
         self.add(

@@ -1,10 +1,12 @@
 //! The form of `environment.yaml`. Unknown fields are refused everywhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use manifest::{Code, Version};
 use planner::kinds::check::Expectation;
+use planner::kinds::database::{Point, Server};
+use planner::kinds::seed::SecretField;
 use planner::kinds::vault::Generator;
 use planner::{Scenario, Severity};
 use schemars::JsonSchema;
@@ -37,6 +39,8 @@ form! {
         #[serde(default)] secrets: BTreeMap<String, Generator>,
         /// How data comes in from the backup.
         #[serde(default, skip_serializing_if = "Option::is_none")] seed: Option<Seed>,
+        /// How a database that is corrupted or lost comes back: the scenario `database`.
+        #[serde(default, skip_serializing_if = "Option::is_none")] database: Option<Database>,
         /// How the result is checked.
         #[serde(default)] validation: Validation,
         /// How much time and data may be lost.
@@ -57,6 +61,55 @@ form! {
         #[serde(default)] notices: Vec<Notice>,
         /// API budgets by provider, below the published limits.
         #[serde(default)] budgets: BTreeMap<String, Budget>,
+    }
+}
+form! {
+    /// How a database comes back, beside the old one: exactly one of `dump` and `rds`.
+    Database {
+        /// From a dump that `pg_dump -Fc` made.
+        #[serde(default, skip_serializing_if = "Option::is_none")] dump: Option<DatabaseDump>,
+        /// From RDS's own snapshots and logs.
+        #[serde(default, skip_serializing_if = "Option::is_none")] rds: Option<DatabaseInstance>,
+    }
+}
+form! {
+    /// A dump, and where it goes.
+    DatabaseDump {
+        /// Bucket that holds it, in the account of the environment.
+        bucket: String,
+        /// Its key.
+        key: String,
+        /// SHA-256 of its bytes in lower-case hex, from where the dump's maker wrote it down and not from the bucket.
+        sha256: String,
+        /// Kinds of objects beyond tables and what belongs to them that it may hold, as `pg_restore --list` writes them: `FUNCTION`.
+        #[serde(default)] allow: BTreeSet<String>,
+        /// The server it goes to.
+        server: Server,
+        /// A role there that may make databases and roles.
+        admin: String,
+        /// That role's password in Vault.
+        admin_password: SecretField,
+        /// How the fresh database and its role begin: `NAME_GENERATION_DIGEST`.
+        name: String,
+        /// Name below `secrets` of the fresh role's password.
+        password: String,
+        /// A query that gives one block a row, as JSON, in the chain's order; the chain is verified from it.
+        #[serde(default, skip_serializing_if = "Option::is_none")] chain: Option<String>,
+    }
+}
+form! {
+    /// An instance restored beside the old one.
+    DatabaseInstance {
+        /// How the new instance's identifier begins: `NAME-GENERATION-DIGEST`.
+        name: String,
+        /// What it is restored from.
+        from: Point,
+        /// Class of the new instance; the old one's without it.
+        #[serde(default, skip_serializing_if = "Option::is_none")] class: Option<String>,
+        /// Subnet group; RDS's default without it.
+        #[serde(default, skip_serializing_if = "Option::is_none")] subnet_group: Option<String>,
+        /// Security groups; the VPC's default without them.
+        #[serde(default)] security_groups: BTreeSet<String>,
     }
 }
 form! {

@@ -59,6 +59,7 @@ pub(crate) fn check(document: &Document, folder: &str, tree: &Node) -> Vec<(Plac
     checker.policy();
     checker.approvals();
     checker.accepted();
+    checker.database();
     checker.faults
 }
 
@@ -106,6 +107,38 @@ impl Checker<'_> {
                     },
                 );
             }
+        }
+    }
+
+    fn database(&mut self) {
+        let document = self.document;
+        let Some(database) = &document.database else {
+            return;
+        };
+        if database.dump.is_some() == database.rds.is_some() {
+            self.unfit(
+                &["database"],
+                "a database comes back in one way".to_owned(),
+                "keep either `dump` or `rds`",
+            );
+        }
+        let Some(dump) = &database.dump else {
+            return;
+        };
+        if !document.secrets.contains_key(&dump.password) {
+            self.unfit(
+                &["database", "dump", "password"],
+                format!("there is no secret `{}`", dump.password),
+                "name one below `secrets`",
+            );
+        }
+        let hex = |letter: char| letter.is_ascii_digit() || ('a'..='f').contains(&letter);
+        if dump.sha256.len() != 64 || !dump.sha256.chars().all(hex) {
+            self.unfit(
+                &["database", "dump", "sha256"],
+                "it is no SHA-256".to_owned(),
+                "64 digits of lower-case hex, as `sha256sum` prints them",
+            );
         }
     }
 

@@ -12,6 +12,7 @@
 //! - [`planning`]: the plan itself, and the one that takes a generation down. [`checks`]: remarks on it. [`file`](mod@file): the plan on disk.
 //! - [`preview`]: the plan as people read it. [`schema`]: its JSON Schema.
 //! - [`hardening`]: what is weak in what was built.
+//! - [`recovery`]: what is done about something that stands, and failed.
 //! - [`scenario`]: what a plan is made for.
 //! - [`taint`]: that nothing new points at the old environment.
 //! - [`identity`]: names, client tokens and digests that make every effect idempotent.
@@ -39,6 +40,7 @@ pub mod planning;
 pub mod preview;
 mod pruning;
 mod quantity;
+pub mod recovery;
 pub mod reference;
 pub mod render;
 pub mod resource;
@@ -58,7 +60,7 @@ pub use kind::{Kind, Layer};
 pub use manifest::nearest;
 pub use observed::{Foreign, Inventory, Observed};
 pub use plan::{Action, Plan, Step};
-pub use planning::{Case, Input, PlanError, Policy, Rotate, destroy, plan};
+pub use planning::{Case, Input, PlanError, Policy, Rotate, destroy, plan, recover};
 pub use reference::{Late, Reference};
 pub use render::{RenderError, Source, render};
 pub use resource::Resource;

@@ -149,6 +149,7 @@ pub fn plan(input: Input) -> Result<Plan, PlanError> {
         medians,
     } = input;
     let mut desired = validated(desired)?;
+    undeclarable(&desired)?;
     let mut sorted = Inventory::default();
     sorted.merge(inventory);
     let inventory = sorted;
@@ -213,6 +214,76 @@ pub fn plan(input: Input) -> Result<Plan, PlanError> {
         steps,
         unchanged,
         findings: remarks,
+        estimates,
+        hash: String::new(),
+    })
+}
+
+/// Plans what recovers something that stands, and nothing else: no drift is mended and nothing is pruned. All of `desired` is done, so it
+/// holds kinds of [`crate::recovery`], seeds that are missing, and checks; references are filled in ([`crate::recovery::bound`]).
+///
+/// # Errors
+/// As [`plan`].
+pub fn recover(input: Input) -> Result<Plan, PlanError> {
+    let Input {
+        desired,
+        inventory,
+        case,
+        mut target,
+        actual,
+        created,
+        tool,
+        backup,
+        inputs,
+        policy,
+        medians,
+        ..
+    } = input;
+    let desired = validated(desired)?;
+    let mut sorted = Inventory::default();
+    sorted.merge(inventory);
+    target.fresh = by_address(&sorted, &target.generation).is_empty();
+    let none = BTreeMap::new();
+    let mut planner = Planner::new(&desired, &none, &target.generation, &policy, &medians);
+    planner.walk()?;
+    let Planner { drafts, deps, .. } = planner;
+    let steps = ordering::arrange(drafts, &deps, &none)?;
+    let estimates = Estimates {
+        rto_objective_seconds: policy.rto_seconds,
+        rpo_objective_seconds: policy.rpo_seconds,
+        rpo_seconds: backup
+            .as_ref()
+            .map_or(0, |backup| age(created, backup.written)),
+        ..estimate::estimate(&steps)
+    };
+    let resources: Vec<&Resource> = desired.values().collect();
+    let looked_at = CheckInput {
+        desired: &resources,
+        inventory: &sorted,
+        target: &target,
+        actual: &actual,
+        backup: backup.as_ref(),
+        created,
+        policy: &policy,
+        estimates: &estimates,
+        steps: &steps,
+    };
+    let mut findings = case.remarks;
+    findings.extend(checks::places::check(&looked_at));
+    findings.extend(checks::backup::check(&looked_at));
+    findings.extend(checks::time::check(&looked_at));
+    finish(Plan {
+        format: FORMAT,
+        tool,
+        created,
+        scenario: case.scenario,
+        incident: None,
+        target,
+        inputs,
+        backup,
+        steps,
+        unchanged: Vec::new(),
+        findings,
         estimates,
         hash: String::new(),
     })
@@ -431,6 +502,25 @@ fn validated(desired: Vec<Resource>) -> Result<BTreeMap<Address, Resource>, Plan
     }
 }
 
+/// What recovers something is planned from what was seen failing, and never declared.
+fn undeclarable(desired: &BTreeMap<Address, Resource>) -> Result<(), PlanError> {
+    let problems: Vec<Problem> = desired
+        .values()
+        .filter(|resource| matches!(resource.address.provider(), "recover" | "database" | "rds"))
+        .map(|resource| Problem {
+            address: resource.address.to_string(),
+            origin: resource.origin.clone(),
+            message: "it is planned by a scenario and can't be declared".to_owned(),
+            nearest: None,
+        })
+        .collect();
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(PlanError::Invalid(problems))
+    }
+}
+
 fn near_address(address: &Address, known: &BTreeMap<Address, Resource>) -> Option<String> {
     let names: Vec<String> = known.keys().map(Address::to_string).collect();
     nearest(&address.to_string(), names.iter().map(String::as_str))
@@ -612,6 +702,22 @@ impl<'a> Planner<'a> {
                 resource,
                 kind,
                 Action::Check,
+                resolved,
+                None,
+                Vec::new(),
+                String::new(),
+            );
+        }
+        let recovering = match resource.address.provider() {
+            "recover" => Some(kinds::recover::action(resource.address.kind())),
+            "database" | "rds" => Some(kinds::database::action(resource.address.kind())),
+            _ => None,
+        };
+        if let Some(action) = recovering {
+            return self.push(
+                resource,
+                kind,
+                action,
                 resolved,
                 None,
                 Vec::new(),

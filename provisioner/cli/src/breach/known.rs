@@ -10,6 +10,7 @@ use provider_object_store::{Store, client};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
+use crate::recovery::Seen;
 use crate::session::{self, Blueprint};
 use crate::{hints, paths};
 
@@ -34,6 +35,9 @@ pub struct Known {
     pub remarks: Vec<Finding>,
     /// The old environment's identifiers.
     pub old: OldInventory,
+    /// What stands and failed, for the scenarios that recover it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<Seen>,
 }
 
 impl Known {
@@ -102,6 +106,7 @@ pub async fn known(
         incident: Some(incident),
         remarks,
         old: known,
+        recovery: None,
     })
 }
 

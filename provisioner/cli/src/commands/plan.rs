@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use planner::recovery::Asked;
 use planner::{Rotate, Scenario};
 
 use crate::args::{GlobalArgs, PlanArgs, PlanCommand, RebuildArgs};
@@ -93,10 +94,11 @@ async fn prepared(
     arguments: &PlanArgs,
     printer: &Printer,
 ) -> Result<(prepare::Prepared, prepare::Recorded), Failure> {
-    let asked = required(&arguments.from_backup, "--from-backup")?.to_owned();
+    let wanted = wanted(arguments)?;
     let (which, occasion) = match arguments.scenario {
         Scenario::Breach => {
-            let told = gate::told(&asked, arguments.incident, arguments.dwell.as_deref())?;
+            let asked = required(&arguments.from_backup, "--from-backup")?;
+            let told = gate::told(asked, arguments.incident, arguments.dwell.as_deref())?;
             let old = incident::old(&session.control(), session.name(), told.began).await?;
             let which = match (arguments.generation.as_str(), &old) {
                 ("current", Some(old)) => Which::Beside(old.clone()),
@@ -112,16 +114,55 @@ async fn prepared(
         }
         scenario => (
             Which::Asked(arguments.generation.clone()),
-            Occasion::Of(scenario),
+            match scenario {
+                Scenario::Node => Occasion::Node(failed(arguments)),
+                scenario => Occasion::Of(scenario),
+            },
         ),
     };
     let order = Order {
         which,
-        wanted: Wanted::Asked(asked),
+        wanted,
         rotate: rotate(&arguments.rotate),
         occasion,
     };
     prepare::plan(session, order, printer).await
+}
+
+/// Which backup, and whether what else is given fits the scenario.
+fn wanted(arguments: &PlanArgs) -> Result<Wanted, Failure> {
+    let node = arguments.scenario == Scenario::Node;
+    if !node && (!arguments.pod.is_empty() || arguments.node.is_some()) {
+        return Err(
+            Failure::new("--pod and --node are of the scenario `node` alone")
+                .because(format!("this is `{}`", arguments.scenario))
+                .hint("add `--scenario node`, or leave them out"),
+        );
+    }
+    match &arguments.from_backup {
+        Some(_) if arguments.scenario == Scenario::Database => Err(Failure::new(
+            "the scenario `database` takes no backup of the chain",
+        )
+        .because("the environment names the dump or the instance, under `database`")
+        .hint("leave out --from-backup")),
+        None if arguments.scenario == Scenario::Database => Ok(Wanted::Own),
+        Some(_) if node => Err(Failure::new("the scenario `node` takes no backup")
+            .because("it replaces what runs, and brings no data back")
+            .hint("leave out --from-backup; for lost data use `--scenario data-loss`")),
+        None if node => Ok(Wanted::Own),
+        _ => Ok(Wanted::Asked(
+            required(&arguments.from_backup, "--from-backup")?.to_owned(),
+        )),
+    }
+}
+
+/// What is replaced.
+fn failed(arguments: &PlanArgs) -> Asked {
+    match &arguments.node {
+        Some(node) => Asked::Node(node.clone()),
+        None if arguments.pod.is_empty() => Asked::Failed,
+        None => Asked::Pods(arguments.pod.iter().cloned().collect()),
+    }
 }
 
 fn environment(arguments: &PlanArgs) -> Result<&str, Failure> {

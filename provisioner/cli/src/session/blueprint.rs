@@ -10,8 +10,8 @@ use planner::{Case, Generation, Input, Layer, Plan, Resource, Rotate, applyset};
 
 use super::{overlay, vendored};
 use crate::failure::Failure;
-use crate::history;
 use crate::prepare::Recorded;
+use crate::{history, recovery};
 
 /// An environment and where it is.
 pub struct Blueprint {
@@ -94,6 +94,9 @@ impl Blueprint {
 
     /// The plan that makes what is wanted out of what was seen.
     pub fn plan(&self, seen: &Recorded, rotate: Rotate) -> Result<Plan, Failure> {
+        if seen.known.recovery.is_some() {
+            return recovery::plan(self, seen);
+        }
         let distrusted = seen.known.distrusted(&seen.inventory);
         let (desired, inputs) =
             self.desired(&seen.generation, seen.backup.as_ref(), &distrusted)?;
@@ -116,7 +119,8 @@ impl Blueprint {
             .map_err(|error| Failure::of("no plan can be made", &error))
     }
 
-    fn input(&self, seen: &Recorded) -> Result<Input, Failure> {
+    /// What every plan is made from.
+    pub fn input(&self, seen: &Recorded) -> Result<Input, Failure> {
         Ok(Input {
             desired: Vec::new(),
             case: Case::default(),

@@ -12,17 +12,21 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use environment::schema::DatabaseDump;
 use environment::{Control, Environment, Resolved};
 use executor::{Budget, Providers, RemoteLock, Scope, SecretSource};
+use planner::kinds::seed::SecretField;
 use planner::plan::PinnedBackup;
 use planner::{Address, Finding, Inventory, Severity};
 use provider_aws::Connection;
 use provider_check::Checks;
 use provider_ec2::Ec2;
 use provider_iam::Iam;
-use provider_kubernetes::Kubernetes;
-use provider_object_store::{S3, S3Lock, Store, client};
-use provider_seed::{ObjectStores, Seed, Seeder, Source, Target as SeedTarget};
+use provider_kubernetes::{Kubernetes, Recovery};
+use provider_object_store::{Archive, S3, S3Lock, Store, client};
+use provider_postgres::Postgres;
+use provider_rds::Rds;
+use provider_seed::{Condition, ObjectStores, Seed, Seeder, Source, Target as SeedTarget};
 use provider_vault::{Settings, Vault};
 
 use crate::commands::sandbox;
@@ -43,6 +47,8 @@ pub struct Session {
     pub blueprint: Blueprint,
     providers: Providers,
     vault: Arc<Vault>,
+    cluster: Option<Arc<Kubernetes>>,
+    dumps: Option<(Store, DatabaseDump)>,
     stores: Arc<ObjectStores>,
     control: Store,
     targets: Vec<SeedTarget>,
@@ -90,7 +96,24 @@ impl Session {
         providers.insert(vault.clone());
         if let Some(kubernetes) = &kubernetes {
             providers.insert(kubernetes.clone());
+            providers.insert(Arc::new(Recovery::new(kubernetes.clone())));
         }
+        let dumps = environment
+            .document
+            .database
+            .as_ref()
+            .and_then(|database| database.dump.clone())
+            .map(|dump| (Store::new(client(&objects), dump.bucket.as_str()), dump));
+        let source: Option<Arc<dyn Archive>> = match &dumps {
+            Some((store, _)) => Some(Arc::new(store.clone())),
+            None => None,
+        };
+        providers.insert(Arc::new(Postgres::new(
+            source,
+            secrets.clone(),
+            now.as_second(),
+        )));
+        providers.insert(Arc::new(Rds::new(&aws)));
         let checks = Checks::new(secrets, kubernetes.clone(), Some(seeder))
             .map_err(|error| hints::of_provider("check", &error))?;
         providers.insert(Arc::new(checks));
@@ -102,6 +125,8 @@ impl Session {
             },
             providers,
             vault,
+            cluster: kubernetes,
+            dumps,
             stores,
             control,
             targets: Vec::new(),
@@ -117,6 +142,16 @@ impl Session {
     /// The environment's name.
     pub fn name(&self) -> &str {
         self.blueprint.environment.name()
+    }
+
+    /// The environment's cluster, where it has one.
+    pub fn cluster(&self) -> Option<&Kubernetes> {
+        self.cluster.as_deref()
+    }
+
+    /// Where dumps of a database are, and the one that the environment names.
+    pub fn dumps(&self) -> Option<(&Store, &DatabaseDump)> {
+        self.dumps.as_ref().map(|(store, dump)| (store, dump))
     }
 
     /// The bucket for what is no generation's.
@@ -234,6 +269,20 @@ impl Session {
         ));
         self.providers.insert(seed.clone());
         seed
+    }
+
+    /// How a generation's data is: read whole.
+    pub async fn examine(
+        &self,
+        scope: &Scope,
+        place: (&str, &str),
+        key: &SecretField,
+    ) -> Result<Condition, Failure> {
+        let seeder = Arc::new(Seeder::new(self.stores.clone(), self.now.as_second()));
+        Seed::new(seeder, None, self.vault.clone(), Vec::new())
+            .examine(scope, place, key)
+            .await
+            .map_err(|error| hints::of_provider(SEED, &error))
     }
 
     /// Who and where the providers find themselves.

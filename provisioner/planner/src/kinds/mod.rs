@@ -4,9 +4,11 @@
 //! (which carry them out); a provider reads a step's spec through the same type.
 
 pub mod check;
+pub mod database;
 pub mod ec2;
 pub mod iam;
 pub mod kubernetes;
+pub mod recover;
 pub mod s3;
 pub mod seed;
 pub mod vault;
@@ -23,6 +25,8 @@ pub fn all() -> impl Iterator<Item = &'static Kind> {
         vault::KINDS,
         seed::KINDS,
         check::KINDS,
+        recover::KINDS,
+        database::KINDS,
     ]
     .into_iter()
     .flatten()

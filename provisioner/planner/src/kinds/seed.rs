@@ -32,6 +32,17 @@ spec! {
         encrypt_with: SecretField,
         /// Digest of the backup's stored bytes: the pin.
         sha256: String,
+        /// The damaged object it is written over, where one is there; that stays as an older version.
+        #[serde(default, skip_serializing_if = "Option::is_none")] over: Option<Damaged>,
+    }
+}
+spec! {
+    /// The very object that proved damaged.
+    Damaged {
+        /// Its version.
+        version: String,
+        /// Its entity tag.
+        etag: String,
     }
 }
 

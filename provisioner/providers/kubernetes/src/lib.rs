@@ -11,8 +11,10 @@ mod normal;
 mod owned;
 mod provider;
 mod reading;
+mod recover;
 mod waiting;
 
 pub use connect::ConnectError;
 pub use contain::{KubernetesBarrier, Reach};
 pub use provider::Kubernetes;
+pub use recover::Recovery;

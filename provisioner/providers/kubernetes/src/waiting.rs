@@ -17,7 +17,7 @@ use crate::normal::text;
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// One wait: until when, and what the last look came to.
-struct Wait<'a> {
+pub(crate) struct Wait<'a> {
     what: &'a str,
     limit: Duration,
     until: Instant,
@@ -25,7 +25,7 @@ struct Wait<'a> {
 }
 
 impl<'a> Wait<'a> {
-    fn new(what: &'a str, limit: Duration) -> Self {
+    pub(crate) fn new(what: &'a str, limit: Duration) -> Self {
         Self {
             what,
             limit,
@@ -34,12 +34,12 @@ impl<'a> Wait<'a> {
         }
     }
 
-    fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         Instant::now() >= self.until
     }
 
     /// The deadline's error: what did not come about, and why.
-    fn over(&self, outcome: &str, why: &str) -> Error {
+    pub(crate) fn over(&self, outcome: &str, why: &str) -> Error {
         let unanswered = self
             .unanswered
             .as_ref()
@@ -56,7 +56,7 @@ impl<'a> Wait<'a> {
     }
 
     /// After a pause, the answer to a question, or `None` when there was none this time.
-    async fn look<T>(
+    pub(crate) async fn look<T>(
         &mut self,
         ask: impl Future<Output = Result<T, Error>>,
     ) -> Result<Option<T>, Error> {

@@ -62,6 +62,8 @@ pub struct Put {
     pub content_type: Option<String>,
     /// Only when no object of the key is there.
     pub if_absent: bool,
+    /// Only over the object with this entity tag.
+    pub if_match: Option<String>,
     /// How long the version is held; as the bucket says without it.
     pub retain: Option<Retain>,
 }
@@ -436,6 +438,7 @@ impl Store {
             .set_metadata(Some(how.metadata.clone().into_iter().collect()));
         let call = call
             .set_if_none_match(how.if_absent.then(|| "*".to_owned()))
+            .set_if_match(how.if_match.clone())
             .set_object_lock_mode(how.retain.map(Retain::mode))
             .set_object_lock_retain_until_date(how.retain.map(Retain::until));
         let answer = call
@@ -496,7 +499,9 @@ impl Store {
             .key(key)
             .upload_id(id)
             .multipart_upload(upload);
-        let call = call.set_if_none_match(how.if_absent.then(|| "*".to_owned()));
+        let call = call
+            .set_if_none_match(how.if_absent.then(|| "*".to_owned()))
+            .set_if_match(how.if_match.clone());
         let answer = call
             .send()
             .await

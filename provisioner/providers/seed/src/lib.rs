@@ -8,6 +8,6 @@ mod provider;
 mod seeder;
 mod store;
 
-pub use provider::{Seed, Target};
+pub use provider::{Condition, Seed, Target};
 pub use seeder::{Seeder, Source};
 pub use store::{Head, MemoryStores, ObjectStores, Reader, Store, Stores};

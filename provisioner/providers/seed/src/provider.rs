@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use executor::provider::{
     Budget, Ensure, Error, ErrorKind, Identity, Provider, Scope, SecretSource,
 };
-use planner::kinds::seed::Object;
+use planner::kinds::seed::{Object, SecretField};
 use planner::reference::{Late, Outputs};
 use planner::{Address, Foreign, Inventory, Observed};
 use serde_json::{Value, json};
@@ -72,6 +72,76 @@ impl Seed {
             source,
             secrets,
             targets,
+        }
+    }
+}
+
+/// What is found where a generation's data should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// Nothing.
+    Missing,
+    /// What it was seeded with, read back to the last byte.
+    Whole {
+        /// Digest of the backup it came from.
+        sha256: String,
+    },
+    /// Something else.
+    Damaged {
+        /// Its version, where the bucket has versions.
+        version: Option<String>,
+        /// Its entity tag.
+        etag: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl Seed {
+    /// Reads a generation's data whole, and compares it with what its own metadata says it was seeded with. Changes nothing.
+    ///
+    /// # Errors
+    /// When the store or the key can't be read: then nobody knows.
+    pub async fn examine(
+        &self,
+        scope: &Scope,
+        (bucket, key): (&str, &str),
+        decrypt_with: &SecretField,
+    ) -> Result<Condition, Error> {
+        let what = format!("examine {bucket}/{key}");
+        let Some(head) = self.seeder.bucket(bucket).head(key).await? else {
+            return Ok(Condition::Missing);
+        };
+        let damaged = |why: String| Condition::Damaged {
+            version: head.version.clone(),
+            etag: head.etag.clone(),
+            why,
+        };
+        let seed = observed(bucket, key, &head, &scope.environment)
+            .filter(|seed| seed.generation == scope.generation);
+        let mark = |name: &str| seed.as_ref()?.marks.get(name).cloned();
+        let (Some(sha256), Some(chain), Some(blocks)) = (
+            mark("sha256"),
+            mark("head"),
+            mark("blocks").and_then(|blocks| blocks.parse().ok()),
+        ) else {
+            return Ok(damaged(
+                "its metadata has no marks of this generation's seed".to_owned(),
+            ));
+        };
+        let passphrase = self
+            .secrets
+            .read(&decrypt_with.mount, &decrypt_with.path, &decrypt_with.field)
+            .await?;
+        let version = head.version.as_deref();
+        let read = self
+            .seeder
+            .read_back(&what, bucket, key, version, passphrase, &chain, blocks)
+            .await;
+        match read {
+            Ok(()) => Ok(Condition::Whole { sha256 }),
+            Err(error) if error.kind == ErrorKind::Invalid => Ok(damaged(error.why)),
+            Err(error) => Err(error),
         }
     }
 }
@@ -192,7 +262,13 @@ impl Provider for Seed {
         let key = &spec.encrypt_with;
         let fresh = self.secrets.read(&key.mount, &key.path, &key.field).await?;
         let (store, pin) = (self.seeder.bucket(bucket), &source.pin);
-        if let Some(head) = store.head(&spec.key).await? {
+        let there = store.head(&spec.key).await?;
+        let damaged = |head: &Head| {
+            spec.over.as_ref().is_some_and(|over| {
+                head.version.as_deref() == Some(&over.version) && head.etag == over.etag
+            })
+        };
+        if let Some(head) = there.filter(|head| !damaged(head)) {
             let seed = observed(bucket, &spec.key, &head, &scope.environment)
                 .filter(|seed| seed.generation == scope.generation && seed.address == step.address);
             let seed = seed.ok_or_else(|| {
@@ -228,6 +304,7 @@ impl Provider for Seed {
                 .await?;
             return Ok(seed.outputs);
         }
+        let over = spec.over.as_ref().map(|over| over.etag.as_str());
         let metadata: BTreeMap<String, String> = [
             (ENVIRONMENT, scope.environment.clone()),
             (GENERATION, scope.generation.to_string()),
@@ -245,7 +322,14 @@ impl Provider for Seed {
         .collect();
         let version = self
             .seeder
-            .copy(&what, source, bucket, &spec.key, fresh.clone(), metadata)
+            .copy(
+                &what,
+                source,
+                (bucket, &spec.key),
+                over,
+                fresh.clone(),
+                metadata,
+            )
             .await?;
         if let Err(error) = self
             .seeder

@@ -70,7 +70,8 @@ impl Seeder {
         self.stores.bucket(name)
     }
 
-    /// Streams the pinned backup into `bucket/key` under a fresh key, where nothing may be. Returns the version written.
+    /// Streams the pinned backup into `bucket/key` under a fresh key, where nothing may be but the object with the entity tag `over`. Returns
+    /// the version written.
     ///
     /// # Errors
     /// When the source is not what was pinned or not intact; then nothing is left at the destination.
@@ -78,8 +79,8 @@ impl Seeder {
         &self,
         what: &str,
         source: &Source,
-        bucket: &str,
-        key: &str,
+        (bucket, key): (&str, &str),
+        over: Option<&str>,
         fresh: SecretString,
         metadata: BTreeMap<String, String>,
     ) -> Result<Option<String>, Error> {
@@ -141,7 +142,7 @@ impl Seeder {
         let put = self
             .stores
             .bucket(bucket)
-            .put(key, Box::new(output), metadata)
+            .put(key, Box::new(output), metadata, over)
             .await;
         let worked = work.await.map_err(|error| {
             Error::new(

@@ -15,6 +15,8 @@ use tokio::io::AsyncReadExt;
 pub struct Head {
     /// Version, where the store has versions.
     pub version: Option<String>,
+    /// Entity tag.
+    pub etag: String,
     /// Bytes.
     pub size: u64,
     /// User metadata.
@@ -28,12 +30,13 @@ pub trait Store: Send + Sync {
     async fn head(&self, key: &str) -> Result<Option<Head>, Error>;
     /// Streams one version, or the latest.
     async fn open(&self, key: &str, version: Option<&str>) -> Result<Reader, Error>;
-    /// Streams an object in where none is, whole or not at all; returns its version.
+    /// Streams an object in where none is, or over the one with the entity tag `over`, whole or not at all; returns its version.
     async fn put(
         &self,
         key: &str,
         reader: Reader,
         metadata: BTreeMap<String, String>,
+        over: Option<&str>,
     ) -> Result<Option<String>, Error>;
     /// Removes one version, or the object of a store without versions.
     async fn delete(&self, key: &str, version: Option<&str>) -> Result<(), Error>;
@@ -80,6 +83,7 @@ impl Store for Bucket {
         let head = self.store.head(key, None).await?;
         Ok(head.map(|head| Head {
             version: head.object.version,
+            etag: head.object.etag,
             size: head.object.size,
             metadata: head.metadata,
         }))
@@ -94,11 +98,13 @@ impl Store for Bucket {
         key: &str,
         reader: Reader,
         metadata: BTreeMap<String, String>,
+        over: Option<&str>,
     ) -> Result<Option<String>, Error> {
         let how = Put {
             metadata,
             content_type: Some("application/octet-stream".to_owned()),
-            if_absent: true,
+            if_absent: over.is_none(),
+            if_match: over.map(str::to_owned),
             retain: None,
         };
         Ok(self.store.put(key, reader, &how).await?.version)
@@ -188,6 +194,7 @@ impl Store for MemoryBucket {
         let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(objects.get(&self.at(key)).map(|(bytes, metadata)| Head {
             version: None,
+            etag: tag(bytes),
             size: bytes.len() as u64,
             metadata: metadata.clone(),
         }))
@@ -210,6 +217,7 @@ impl Store for MemoryBucket {
         key: &str,
         mut reader: Reader,
         metadata: BTreeMap<String, String>,
+        over: Option<&str>,
     ) -> Result<Option<String>, Error> {
         let what = format!("put {}/{key}", self.name);
         let mut bytes = Vec::new();
@@ -218,8 +226,13 @@ impl Store for MemoryBucket {
             .await
             .map_err(|error| Error::new(ErrorKind::Invalid, what.clone(), error.to_string()))?;
         let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
-        if objects.contains_key(&self.at(key)) {
-            return Err(Error::new(ErrorKind::Conflict, what, "an object is there"));
+        let there = objects.get(&self.at(key)).map(|(bytes, _)| tag(bytes));
+        if there.as_deref() != over {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                what,
+                "another object is there",
+            ));
         }
         objects.insert(self.at(key), (bytes, metadata));
         Ok(None)
@@ -265,6 +278,10 @@ impl Archive for MemoryBucket {
         let found = objects.get(&self.at(key));
         Ok(found.map(|(bytes, _)| Bytes::copy_from_slice(bytes)))
     }
+}
+
+fn tag(bytes: &[u8]) -> String {
+    planner::canonical::digest_bytes(bytes)
 }
 
 fn object(key: &str, bytes: &[u8]) -> Object {

@@ -1,15 +1,17 @@
-//! Seeding over stores in memory.
+//! Seeding over stores in memory, and over damaged data in a real store.
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use executor::provider::{Ensure, Error, ErrorKind, Provider, Scope, SecretSource};
 use planner::kind::Layer;
+use planner::kinds::seed::SecretField;
 use planner::plan::PinnedBackup;
 use planner::{Action, Step};
-use provider_seed::{MemoryStores, Seed, Seeder, Source, Target};
+use provider_seed::{Condition, MemoryStores, ObjectStores, Seed, Seeder, Source, Target};
+use sandbox::testing::SeaweedFs;
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -165,4 +167,164 @@ async fn data_of_another_origin_is_never_written_over() {
     );
     assert_eq!(stores.bytes("ours", "chain").unwrap(), b"theirs");
     assert_eq!(provider.observe(&scope()).await.unwrap().foreign.len(), 1);
+}
+
+static STORE: LazyLock<SeaweedFs> = LazyLock::new(|| SeaweedFs::start().unwrap());
+
+/// A store that keeps versions, with the backup in it.
+async fn versioned(name: &str) -> (aws_sdk_s3::Client, Seed) {
+    let connection = provider_aws::Connection {
+        region: "us-east-1".to_owned(),
+        endpoint_url: Some(STORE.endpoint.clone()),
+        profile: Some(sandbox::PROFILE.to_owned()),
+        config_file: Some(STORE.aws_config_file.clone()),
+        credentials_file: Some(STORE.aws_credentials_file.clone()),
+        ..provider_aws::Connection::default()
+    };
+    let config = connection.load().await;
+    let client = provider_object_store::client(&config);
+    client.create_bucket().bucket(name).send().await.unwrap();
+    let enabled = aws_sdk_s3::types::VersioningConfiguration::builder()
+        .status(aws_sdk_s3::types::BucketVersioningStatus::Enabled)
+        .build();
+    client
+        .put_bucket_versioning()
+        .bucket(name)
+        .versioning_configuration(enabled)
+        .send()
+        .await
+        .unwrap();
+    let memory = MemoryStores::default();
+    memory.insert("backups", "b", fixture(), BTreeMap::new());
+    let source = Source {
+        store: memory.archive("backups"),
+        key: "b".to_owned(),
+        version: None,
+        pin: pin(),
+        passphrase: Some(old()),
+    };
+    let stores = Arc::new(ObjectStores::new(&config));
+    let seeder = Arc::new(Seeder::new(stores, NOW));
+    (
+        client,
+        Seed::new(seeder, Some(source), Arc::new(Fresh), Vec::new()),
+    )
+}
+
+fn over(bucket: &str, damaged: &Condition) -> Step {
+    let mut step = step(&pin());
+    step.spec["bucket"] = json!(bucket);
+    if let Condition::Damaged {
+        version: Some(version),
+        etag,
+        ..
+    } = damaged
+    {
+        step.spec["over"] = json!({"version": version, "etag": etag});
+    }
+    step
+}
+
+async fn versions(client: &aws_sdk_s3::Client, bucket: &str) -> Vec<String> {
+    let listed = client
+        .list_object_versions()
+        .bucket(bucket)
+        .send()
+        .await
+        .unwrap();
+    listed
+        .versions()
+        .iter()
+        .map(|version| version.version_id().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_data_is_seeded_over_and_stays_as_a_version() {
+    let bucket = "damaged-data";
+    let (client, provider) = versioned(bucket).await;
+    let key = SecretField {
+        mount: "secret".to_owned(),
+        path: "data".to_owned(),
+        field: "value".to_owned(),
+    };
+    let scope = scope();
+    let examined = async || {
+        provider
+            .examine(&scope, (bucket, "chain"), &key)
+            .await
+            .unwrap()
+    };
+    assert_eq!(examined().await, Condition::Missing);
+    seed(&provider, &over(bucket, &Condition::Missing))
+        .await
+        .unwrap();
+    assert_eq!(
+        examined().await,
+        Condition::Whole {
+            sha256: pin().sha256
+        }
+    );
+
+    // Bytes rot, and the metadata says what it always said.
+    let head = client
+        .head_object()
+        .bucket(bucket)
+        .key("chain")
+        .send()
+        .await
+        .unwrap();
+    client
+        .put_object()
+        .bucket(bucket)
+        .key("chain")
+        .set_metadata(head.metadata().cloned())
+        .body(b"ENC:1:rotten".to_vec().into())
+        .send()
+        .await
+        .unwrap();
+    let damaged = examined().await;
+    let Condition::Damaged {
+        version: Some(version),
+        ..
+    } = &damaged
+    else {
+        panic!("{damaged:?}");
+    };
+    let error = seed(&provider, &over(bucket, &Condition::Missing))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.kind,
+        ErrorKind::Invalid,
+        "only what was agreed to is written over: {error}"
+    );
+    assert_eq!(versions(&client, bucket).await.len(), 2);
+
+    seed(&provider, &over(bucket, &damaged)).await.unwrap();
+    assert_eq!(
+        examined().await,
+        Condition::Whole {
+            sha256: pin().sha256
+        }
+    );
+    let kept = versions(&client, bucket).await;
+    assert_eq!(kept.len(), 3);
+    assert!(kept.contains(version), "the damaged version stays");
+    // Done again, as a run that was cut short does.
+    seed(&provider, &over(bucket, &damaged)).await.unwrap();
+    assert_eq!(versions(&client, bucket).await, kept);
+
+    // Somebody else's data came meanwhile: it is not what was agreed to.
+    client
+        .put_object()
+        .bucket(bucket)
+        .key("chain")
+        .body(b"theirs".to_vec().into())
+        .send()
+        .await
+        .unwrap();
+    let error = seed(&provider, &over(bucket, &damaged)).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Foreign, "{error}");
+    assert!(matches!(examined().await, Condition::Damaged { .. }));
 }

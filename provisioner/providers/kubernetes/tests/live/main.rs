@@ -10,6 +10,7 @@ mod faults;
 mod inventory;
 mod objects;
 mod proxy;
+mod recover;
 mod replacements;
 mod rollouts;
 mod support;

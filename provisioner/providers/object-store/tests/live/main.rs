@@ -217,6 +217,7 @@ async fn streams(weed: &Weed) {
         content_type: Some("application/gzip".to_owned()),
         if_absent: false,
         retain: None,
+        if_match: None,
     };
     let first = store
         .put("b/one", &b"first version"[..], &how)
@@ -235,6 +236,7 @@ async fn streams(weed: &Weed) {
     assert_eq!(stored.size, 20_000_000);
     let once = Put {
         if_absent: true,
+        if_match: None,
         ..how.clone()
     };
     assert_eq!(
