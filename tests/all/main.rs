@@ -1,6 +1,7 @@
 //! Tests of the whole: the command line as people see it, and runs on real servers.
 
 mod breach;
+mod canary;
 mod command;
 mod contained;
 mod drilled;

@@ -15,6 +15,7 @@ mod generation;
 mod hints;
 mod history;
 mod incident;
+mod memory;
 mod notices;
 mod paths;
 mod prepare;
@@ -36,6 +37,7 @@ use crate::printer::Printer;
 
 /// Parses the arguments, runs the command, prints its failure. Exit codes are listed in `rebuild --help`.
 pub fn main() -> ExitCode {
+    memory::keep_to_itself();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

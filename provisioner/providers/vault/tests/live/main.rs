@@ -154,7 +154,7 @@ async fn a_secret_is_made_once_rotated_once_and_removed() {
     assert!(vault.observe(&scope).await.unwrap().objects.is_empty());
     assert_eq!(
         vault.read("secret", PATH, "value").await.unwrap_err().kind,
-        ErrorKind::Unavailable
+        ErrorKind::NotFound
     );
 }
 
