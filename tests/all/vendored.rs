@@ -60,9 +60,10 @@ fn from_the_first_fetch_to_a_change_on_the_server() {
     let project = folder.path();
     copy_of_project(project);
     let run = |command: &[&str]| {
-        let mut arguments = vec!["--project", project.to_str().expect("UTF-8"), "overlays"];
+        let mut arguments = vec!["overlays"];
         arguments.extend_from_slice(command);
-        arguments.extend_from_slice(&["--env", "production"]);
+        let project = project.to_str().expect("UTF-8");
+        arguments.extend_from_slice(&["--env", "production", "--project", project]);
         rebuild(&arguments)
     };
     let overlay = project.join("templates/kubernetes/overlays/production/kustomization.yaml");

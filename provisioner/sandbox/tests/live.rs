@@ -273,7 +273,7 @@ async fn the_sandbox_lives_dies_and_remembers() {
 }
 
 fn the_environment_may_do_its_work_only(endpoints: &Endpoints) {
-    let denied = shell(endpoints, "bao policy list").unwrap_err();
+    let denied = shell(endpoints, "bao policy write planted - < /dev/null").unwrap_err();
     assert!(denied.contains("403"), "{denied}");
     let denied = shell(endpoints, "bao operator seal").unwrap_err();
     assert!(denied.contains("403"), "{denied}");

@@ -50,7 +50,7 @@ pub fn an_edited_plan_is_refused(world: &World) {
     let file = file.to_str().expect("UTF-8");
     for (from, to, told) in [
         ("t3.micro", "t3.large", "changed after it was made"),
-        ("\"format\":1", "\"format\":2", "has format 2"),
+        ("\"format\":2", "\"format\":1", "has format 1"),
         ("{", "[", "not JSON"),
     ] {
         std::fs::write(file, plan.replacen(from, to, 1)).expect("a file");

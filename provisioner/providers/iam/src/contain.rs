@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use aws_sdk_iam::Client;
+use aws_sdk_iam::error::ProvideErrorMetadata;
 use aws_sdk_iam::types::StatusType;
 use containment::{Barrier, Item, State, Survey};
 use executor::provider::{Error, ErrorKind};
@@ -122,7 +123,20 @@ impl IamBarrier {
             .collect())
     }
 
+    /// One that is named and not there has nothing that could be closed; it is shown, so that a misspelt name is seen.
     async fn of(&self, who: Who, name: &str) -> Result<Vec<Item>, Error> {
+        if !self.exists(who, name).await? {
+            let word = who.word();
+            return Ok(vec![Item {
+                id: format!("iam.{word}/{name}"),
+                what: format!("{word} {name}, which is not there"),
+                action: "nothing".to_owned(),
+                wave: 0,
+                state: State::Closed,
+                before: Value::Null,
+                undo: "nothing was done".to_owned(),
+            }]);
+        }
         let (deny, sessions) = futures::try_join!(
             self.inline(who, name, DENY),
             self.inline(who, name, SESSIONS)
@@ -157,6 +171,26 @@ impl IamBarrier {
             items.extend(self.keys(name).await?);
         }
         Ok(items)
+    }
+
+    async fn exists(&self, who: Who, name: &str) -> Result<bool, Error> {
+        let failed = match who {
+            Who::User => match self.client.get_user().user_name(name).send().await {
+                Ok(_) => return Ok(true),
+                Err(error) if error.code() == Some("NoSuchEntity") => return Ok(false),
+                Err(error) => failure(format!("GetUser {name}"), error),
+            },
+            Who::Role => match self.client.get_role().role_name(name).send().await {
+                Ok(_) => return Ok(true),
+                Err(error) if error.code() == Some("NoSuchEntity") => return Ok(false),
+                Err(error) => failure(format!("GetRole {name}"), error),
+            },
+        };
+        // Who may close a thing may not be allowed to look at it: then it is taken to be there.
+        match failed.kind {
+            ErrorKind::Denied => Ok(true),
+            _ => Err(failed),
+        }
     }
 
     async fn keys(&self, user: &str) -> Result<Vec<Item>, Error> {
