@@ -46,6 +46,14 @@ impl Failure {
         failure
     }
 
+    /// What failed and why, in one line, where it is told beside something else.
+    pub fn line(&self) -> String {
+        std::iter::once(self.message.as_str())
+            .chain(self.causes.iter().map(String::as_str))
+            .collect::<Vec<_>>()
+            .join(": ")
+    }
+
     /// Sets the exit code.
     pub fn exit(mut self, exit: Exit) -> Self {
         self.exit = exit;

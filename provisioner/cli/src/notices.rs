@@ -71,11 +71,7 @@ pub async fn send(
             let channel = match channel(declared) {
                 Ok(channel) => channel,
                 Err(failure) => {
-                    return printer.warn(&format!(
-                        "not told: {}: {}",
-                        failure.message,
-                        failure.causes.join(": ")
-                    ));
+                    return printer.warn(&format!("not told: {}", failure.line()));
                 }
             };
             match sender.send(&channel, notice).await {

@@ -24,6 +24,8 @@ pub mod key;
 mod manifest;
 mod name;
 mod problem;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod verify;
 mod writer;
 

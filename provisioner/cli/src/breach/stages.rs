@@ -170,10 +170,7 @@ async fn evidence(session: &Session, incident: &Incident, printer: &Printer) -> 
     match collected.await {
         Ok(evidence) => evidence,
         Err(failure) => {
-            let why = std::iter::once(failure.message)
-                .chain(failure.causes)
-                .collect::<Vec<_>>()
-                .join(": ");
+            let why = failure.line();
             printer.warn(&format!(
                 "no evidence is kept, so the old generations can't be destroyed; `rebuild evidence collect` tries again: {why}"
             ));

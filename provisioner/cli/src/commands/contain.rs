@@ -112,10 +112,7 @@ async fn declare(
     let ended = tokio::time::timeout(PATIENCE, declared).await;
     let why = match ended {
         Ok(Ok(())) => return,
-        Ok(Err(failure)) => std::iter::once(failure.message)
-            .chain(failure.causes)
-            .collect::<Vec<_>>()
-            .join(": "),
+        Ok(Err(failure)) => failure.line(),
         Err(_) => format!("not done within {} s", PATIENCE.as_secs()),
     };
     printer.warn(&format!(

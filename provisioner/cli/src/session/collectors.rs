@@ -118,6 +118,6 @@ pub async fn open(
 }
 
 fn shut(name: &'static str, failure: &Failure) -> Arc<dyn Collector> {
-    let why = format!("{}: {}", failure.message, failure.causes.join(": "));
+    let why = failure.line();
     Arc::new(Shut { name, why })
 }

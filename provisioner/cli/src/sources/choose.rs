@@ -63,11 +63,7 @@ pub async fn choose_among(
         })
         .await?;
     for (_, failure) in &failures {
-        printer.warn(&format!(
-            "{}: {}",
-            failure.message,
-            failure.causes.join(": ")
-        ));
+        printer.warn(&failure.line());
     }
     let lineage = survey.lineage().await?;
     let locks = locks(survey).await?;

@@ -66,7 +66,7 @@ pub async fn run(name: &str, global: &GlobalArgs, printer: &Printer) -> Result<E
             .sources
             .silent
             .iter()
-            .map(|failure| format!("{}: {}", failure.message, failure.causes.join(": ")))
+            .map(|failure| failure.line())
             .collect(),
     };
     match printer.format {

@@ -178,11 +178,7 @@ pub async fn run(
             super::budget(command.budget),
             &mut |candidate, outcome| match outcome {
                 Ok(word) => printer.note(&format!("{}: {}", candidate.key, word.as_str())),
-                Err(failure) => printer.warn(&format!(
-                    "{}: {}",
-                    failure.message,
-                    failure.causes.join(": ")
-                )),
+                Err(failure) => printer.warn(&failure.line()),
             },
         )
         .await?;

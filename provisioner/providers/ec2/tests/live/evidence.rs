@@ -1,48 +1,14 @@
 //! What a network has is read before it is destroyed, and only snapshots are added.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use evidence::collect::Mask;
-use evidence::collect::{Collector, Limits, collect};
-use evidence::{Header, Purpose, Writer, upload_order};
+use evidence::collect::{Collector, Mask};
+use evidence::testing::collected;
 use provider_ec2::evidence::{Ec2Evidence, SNAPSHOT, Scope};
 use serde_json::json;
 
 use crate::support::{Moto, Recorder};
 use crate::{create, id, scope};
-
-/// Everything that a place gives, as a bundle is written: texts by name, and names and reasons of what is missing.
-async fn collected(
-    place: impl Collector + 'static,
-) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
-    let home = tempfile::tempdir().expect("a folder");
-    let folder = home.path().join("bundle");
-    let header = Header {
-        environment: "live".to_owned(),
-        generations: Vec::new(),
-        purpose: Purpose::Evidence,
-        created: "2026-11-24T10:00:00Z".parse().expect("a time"),
-        tool: "test".to_owned(),
-    };
-    let mut writer = Writer::new(&folder, header).expect("a bundle");
-    let places: [Arc<dyn Collector>; 1] = [Arc::new(place)];
-    let summary = collect(&mut writer, &places, Limits::default(), &|_, _| {})
-        .await
-        .expect("written");
-    writer
-        .finish(&evidence::key::generate().expect("a key"))
-        .expect("sealed");
-    let files = upload_order(&folder).expect("files").into_iter();
-    let texts = files.map(|(name, path)| {
-        let bytes = std::fs::read(path).expect("a file");
-        (name, String::from_utf8_lossy(&bytes).into_owned())
-    });
-    let missing = summary
-        .missing()
-        .map(|absent| (absent.name.clone(), absent.reason.clone()));
-    (texts.collect(), missing.collect())
-}
 
 const CANARY: &str = "canary-in-user-data";
 
