@@ -49,6 +49,7 @@ fn nothing_planted_survives_a_breach() {
     assert_eq!(plan["incident"]["generations"], serde_json::json!([old]));
     assert_ne!(plan["target"]["generation"], old.as_str());
     assert_eq!(world.mutations(), untouched, "planning changes nothing");
+    closed_until_validated(&plan);
 
     let said = breach(&known_good, &main).exits(0);
     let folder = said
@@ -61,6 +62,7 @@ fn nothing_planted_survives_a_breach() {
     let new = newest(&world);
     assert_ne!(new, old);
     gone(&world, &new, &secrets);
+    opened_in_the_end(&world, &new, Path::new(&folder));
     named(Path::new(&folder), &secrets);
     refused(&world, &old_key);
     let key = world.home().join("state/rebuild/keys/report.pub");
@@ -86,6 +88,57 @@ fn nothing_planted_survives_a_breach() {
             !world.printed.borrow().contains(secret),
             "a planted secret was printed"
         );
+    }
+}
+
+/// Rules that lead to the whole Internet stand in no step but those that open, which wait for the mark.
+fn closed_until_validated(plan: &Value) {
+    let steps = plan["steps"].as_array().expect("steps");
+    let (open, other): (Vec<&Value>, Vec<&Value>) =
+        steps.iter().partition(|step| step["action"] == "open");
+    let opened: Vec<&str> = open.iter().map(|step| text(&step["address"])).collect();
+    assert_eq!(opened.len(), 3, "{opened:?}");
+    for step in open {
+        let waits = step["depends_on"].as_array().expect("what it waits for");
+        assert!(
+            waits.contains(&"create s3.generation.state".into()),
+            "{step}"
+        );
+    }
+    for step in other {
+        let leads_outside = step["address"].as_str().is_some_and(|address| {
+            address.starts_with("ec2.security-group.") || address.contains("NetworkPolicy")
+        }) && step["spec"].to_string().contains("0.0.0.0/0");
+        assert!(!leads_outside, "{step}");
+    }
+}
+
+/// What the servers hold at the end, and that it was opened after the checks.
+fn opened_in_the_end(world: &World, new: &str, folder: &Path) {
+    let rules = world.aws(&format!(
+        "print(json.dumps(sorted(rule['CidrIp'] + ' ' + str(one['FromPort']) for group in ec2.describe_security_groups(Filters=[{{'Name': 'tag:rebuild:generation', 'Values': ['{new}']}}])['SecurityGroups'] for one in group['IpPermissionsEgress'] + group['IpPermissions'] for rule in one['IpRanges'] if rule['CidrIp'] == '0.0.0.0/0')))"
+    ));
+    assert_eq!(
+        rules,
+        serde_json::json!(["0.0.0.0/0 443", "0.0.0.0/0 443", "0.0.0.0/0 80"])
+    );
+    let policy = world.kubectl(&format!(
+        "-n natlangchain-{new} get networkpolicy https-egress"
+    ));
+    assert!(policy.to_string().contains("0.0.0.0/0"), "{policy}");
+    let journal = fs::read_to_string(folder.join("journal.jsonl")).expect("the journal");
+    let at = |word: &str, step: &str| {
+        journal
+            .lines()
+            .position(|line| line.contains(word) && line.contains(&format!("\"{step}\"")))
+            .unwrap_or_else(|| panic!("{word} {step} in {journal}"))
+    };
+    let validated = at("done", "create s3.generation.state");
+    for step in [
+        "open ec2.security-group.api",
+        "open ec2.security-group.edge",
+    ] {
+        assert!(validated < at("started", step), "{step}");
     }
 }
 

@@ -49,7 +49,7 @@ pub fn medians(environment: &str) -> Result<BTreeMap<String, u32>, Failure> {
         let kinds: HashMap<&str, String> = plan
             .steps
             .iter()
-            .filter(|step| step.action != Action::Delete)
+            .filter(|step| !matches!(step.action, Action::Delete | Action::Open))
             .map(|step| (step.id.as_str(), step.address.qualified_kind()))
             .collect();
         let mut began = HashMap::new();

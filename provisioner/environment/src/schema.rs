@@ -546,6 +546,8 @@ form! {
         terraform_states: Vec<String>,
         /// References to the old environment that are wanted, each with its reason.
         allowed_references: Vec<planner::taint::Allowed>,
+        /// Networks outside that the new generation may reach, and be reached from, before it is validated. Nothing else is.
+        open_networks: Vec<planner::clean_room::Opening>,
         /// Identities in the backup's data that an older backup does not have and that may come back all the same.
         accepted_identities: Vec<AcceptedIdentity>,
     }

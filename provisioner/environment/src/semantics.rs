@@ -59,6 +59,7 @@ pub(crate) fn check(document: &Document, folder: &str, tree: &Node) -> Vec<(Plac
     checker.policy();
     checker.approvals();
     checker.accepted();
+    checker.openings();
     checker.database();
     checker.faults
 }
@@ -105,6 +106,19 @@ impl Checker<'_> {
                         what: "accepted identity",
                         name: one.name.clone(),
                     },
+                );
+            }
+        }
+    }
+
+    fn openings(&mut self) {
+        let document = self.document;
+        for (index, opening) in document.breach.open_networks.iter().enumerate() {
+            if opening.reason.trim().is_empty() {
+                self.unfit(
+                    &["breach", "open_networks", &index.to_string(), "reason"],
+                    format!("nothing says why {} is open that early", opening.cidr),
+                    "give the reason: it stands in the plan that is approved",
                 );
             }
         }

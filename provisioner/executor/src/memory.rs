@@ -221,6 +221,22 @@ impl Inner {
         if let Some(missing) = named.iter().find(|id| !self.objects.contains_key(*id)) {
             return fail(ErrorKind::Invalid, format!("there is no `{missing}`"));
         }
+        if step.action == Action::Open {
+            let object = self.objects.values_mut().find(|object| {
+                object.environment == scope.environment
+                    && object.observed.generation == scope.generation
+                    && object.observed.address == step.address
+            });
+            let Some(object) = object else {
+                return fail(ErrorKind::Conflict, "the object is gone".to_owned());
+            };
+            if object.observed.spec != request.spec {
+                object.observed.spec = request.spec.clone();
+                object.changes += 1;
+                self.mutations += 1;
+            }
+            return Ok(object.observed.outputs.clone());
+        }
         if matches!(step.action, Action::Update | Action::Rotate) {
             let object = step.object.as_ref().and_then(|id| self.objects.get_mut(id));
             let Some(object) = object.filter(|object| object.environment == scope.environment)

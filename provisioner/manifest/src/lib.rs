@@ -39,14 +39,24 @@ use object::Object;
 /// to it are reported. The time taken grows with the size of the objects; of each object at most 50 findings are told for each code.
 /// Anything may stand in an object: what is not of the expected form is a finding or is passed over.
 pub fn check(objects: &[&Value], policy: &Policy) -> Vec<Finding> {
-    let objects: Vec<Object<'_>> = objects
-        .iter()
-        .enumerate()
-        .map(|(index, value)| Object::new(index, value))
-        .collect();
+    let objects = numbered(objects);
     let mut findings = Findings::new(policy);
     rules::check(&objects, policy.kubernetes, &mut findings);
     references::check(&objects, &mut findings);
     schema::check(&objects, &mut findings);
     findings.sorted()
+}
+
+/// Workloads whose pods may send anywhere, as places in `objects`: no NetworkPolicy about egress selects them, or they use the node's network.
+/// Policies of network plugins are not understood, and confine nothing here.
+pub fn unconfined(objects: &[&Value]) -> Vec<usize> {
+    rules::network::unconfined(&numbered(objects))
+}
+
+fn numbered<'a>(objects: &[&'a Value]) -> Vec<Object<'a>> {
+    objects
+        .iter()
+        .enumerate()
+        .map(|(index, value)| Object::new(index, value))
+        .collect()
 }

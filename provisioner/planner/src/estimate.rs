@@ -18,7 +18,7 @@ pub(crate) fn cost(
         .copied()
         .unwrap_or(kind.seconds);
     match action {
-        Action::Update | Action::Rotate if address.provider() != "kubernetes" => {
+        Action::Update | Action::Open | Action::Rotate if address.provider() != "kubernetes" => {
             (making.min(5), kind.calls.min(3))
         }
         Action::Delete => (making.min(60), kind.calls.min(3)),

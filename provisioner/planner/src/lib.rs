@@ -14,6 +14,7 @@
 //! - [`hardening`]: what is weak in what was built.
 //! - [`recovery`]: what is done about something that stands, and failed.
 //! - [`scenario`]: what a plan is made for.
+//! - [`clean_room`]: what is held back until what was built is validated.
 //! - [`taint`]: that nothing new points at the old environment.
 //! - [`identity`]: names, client tokens and digests that make every effect idempotent.
 
@@ -21,6 +22,7 @@ pub mod address;
 pub mod applyset;
 pub mod canonical;
 pub mod checks;
+pub mod clean_room;
 pub mod compare;
 mod diff;
 pub mod duration;

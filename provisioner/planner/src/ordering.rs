@@ -24,6 +24,9 @@ const MARK: u8 = 9;
 
 /// The group of a step that makes something; infrastructure and secrets have none, their references order them.
 fn phase(step: &Step) -> Option<u8> {
+    if step.action == Action::Open {
+        return Some(MARK.saturating_add(1));
+    }
     match (step.address.provider(), step.layer) {
         ("kubernetes", Layer::Workloads) => Some(7),
         ("kubernetes", Layer::Exposure) => {
@@ -52,13 +55,19 @@ pub(crate) fn arrange(
         needs: vec![BTreeSet::new(); drafts.len()],
     };
     let mut main: HashMap<&Address, usize> = HashMap::new();
+    let mut opened: Vec<usize> = Vec::new();
     let mut gone: BTreeMap<&Address, Vec<usize>> = BTreeMap::new();
     for (at, draft) in drafts.iter().enumerate() {
         if draft.step.action == Action::Delete {
             gone.entry(&draft.step.address).or_default().push(at);
+        } else if draft.step.action == Action::Open {
+            opened.push(at);
         } else {
             main.insert(&draft.step.address, at);
         }
+    }
+    for at in opened {
+        web.needs[at].extend(main.get(&drafts[at].step.address));
     }
     let mut through = HashMap::new();
     for (&address, &at) in &main {

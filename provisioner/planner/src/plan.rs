@@ -26,6 +26,8 @@ pub enum Action {
     Create,
     /// Change in place.
     Update,
+    /// Add in place what was held back until the generation was validated; `object` is absent where an earlier step makes it.
+    Open,
     /// Make anew under a new identity; the old object goes in a `delete` step of its own.
     Replace,
     /// Remove what is ours and no longer wanted.

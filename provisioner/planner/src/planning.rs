@@ -10,6 +10,7 @@ use crate::address::Address;
 use crate::applyset::Set;
 use crate::canonical;
 use crate::checks::{self, CheckInput};
+use crate::clean_room::{self, CleanRoom, Closed};
 use crate::compare::{Comparison, compare, mark_digest};
 use crate::estimate;
 use crate::finding::{Finding, Severity};
@@ -70,6 +71,8 @@ pub struct Case {
     pub remarks: Vec<Finding>,
     /// The old environment's identifiers: nothing wanted may refer to one.
     pub taint: Option<Taint>,
+    /// What is built has no way out, and none in, until it is validated.
+    pub clean_room: Option<CleanRoom>,
 }
 
 /// What the environment allows, and its objectives.
@@ -156,8 +159,16 @@ pub fn plan(input: Input) -> Result<Plan, PlanError> {
     let ours = by_address(&inventory, &target.generation);
     target.fresh = ours.is_empty();
     let declared_parents = pruning::widen(&mut desired, &ours);
+    let room = case
+        .clean_room
+        .filter(|_| !clean_room::is_over(&desired, &ours));
+    let closed = room
+        .as_ref()
+        .map(|room| room.close(&desired))
+        .unwrap_or_default();
 
     let mut planner = Planner::new(&desired, &ours, &target.generation, &policy, &medians);
+    planner.closed = Some(&closed);
     planner.choose_rotations(&rotate);
     planner.walk()?;
     planner.unwanted();
@@ -197,6 +208,7 @@ pub fn plan(input: Input) -> Result<Plan, PlanError> {
         steps: &steps,
     }));
     remarks.extend(case.remarks);
+    remarks.extend(room.iter().flat_map(|room| room.findings(&desired)));
     if let Some(taint) = &case.taint {
         remarks.extend(taint::check(taint, &desired));
     }
@@ -539,6 +551,8 @@ struct Planner<'a> {
     generation: &'a Generation,
     policy: &'a Policy,
     medians: &'a BTreeMap<String, u32>,
+    /// What a clean room holds back.
+    closed: Option<&'a BTreeMap<Address, Closed>>,
     /// What each resource stands on: references, `depends_on`, secrets it reads.
     deps: BTreeMap<Address, BTreeSet<Address>>,
     /// Secrets read, by reader.
@@ -580,6 +594,7 @@ impl<'a> Planner<'a> {
             generation,
             policy,
             medians,
+            closed: None,
             deps,
             reads,
             rotating: BTreeSet::new(),
@@ -685,12 +700,64 @@ impl<'a> Planner<'a> {
             return Err(PlanError::Circle(left));
         }
         for address in order {
-            if let (Some(resource), Some(kind)) = (self.desired.get(&address), kinds::of(&address))
-            {
-                self.one(resource, kind);
+            let (Some(resource), Some(kind)) = (self.desired.get(&address), kinds::of(&address))
+            else {
+                continue;
+            };
+            match self.closed.and_then(|closed| closed.get(&address)) {
+                None => self.one(resource, kind),
+                Some(closed) => {
+                    self.one(&closed.resource, kind);
+                    self.open(resource, kind, closed);
+                }
             }
         }
         Ok(())
+    }
+
+    /// Plans what is added to a resource once everything is validated.
+    fn open(&mut self, resource: &'a Resource, kind: &'static Kind, closed: &Closed) {
+        self.unchanged
+            .retain(|address| *address != resource.address);
+        let before = self
+            .drafts
+            .last()
+            .map(|draft| &draft.step)
+            .filter(|step| step.address == resource.address && step.action != Action::Delete);
+        let (token, object) = match (before, self.kept.get(&resource.address)) {
+            // The object that the step before makes is known by that step's token.
+            (Some(before), _) => (before.token.clone(), before.object.clone()),
+            (None, there) => (
+                client_token(
+                    self.generation,
+                    &resource.address,
+                    &canonical::digest(&resource.spec),
+                ),
+                there.map(|observed| observed.id.clone()),
+            ),
+        };
+        let (seconds, calls) = estimate::cost(kind, &resource.address, Action::Open, self.medians);
+        let spec = resolve(&resource.spec, &|reference: &Reference| {
+            self.known(reference)
+        });
+        self.drafts.push(Draft {
+            step: Step {
+                id: format!("{} {}", verb(Action::Open), resource.address),
+                action: Action::Open,
+                address: resource.address.clone(),
+                layer: Layer::Exposure,
+                depends_on: Vec::new(),
+                spec,
+                object,
+                changes: closed.held.clone(),
+                token,
+                digest: mark_digest(kind, &resource.address, &resource.spec),
+                reason: "held back until the generation is validated".to_owned(),
+                seconds,
+                calls,
+            },
+            first: false,
+        });
     }
 
     fn one(&mut self, resource: &'a Resource, kind: &'static Kind) {
@@ -996,6 +1063,7 @@ pub(crate) fn verb(action: Action) -> &'static str {
     match action {
         Action::Create => "create",
         Action::Update => "update",
+        Action::Open => "open",
         Action::Replace => "replace",
         Action::Delete => "delete",
         Action::Rotate => "rotate",

@@ -68,6 +68,7 @@ pub fn summary(plan: &Plan) -> String {
     let parts: Vec<String> = [
         (count(&[Action::Create]), "to create"),
         (count(&[Action::Update]), "to change"),
+        (count(&[Action::Open]), "to open"),
         (replaced.len(), "to replace"),
         (deletes, "to delete"),
         (count(&[Action::Rotate]), "to rotate"),
@@ -121,7 +122,7 @@ fn title(layer: Layer) -> &'static str {
 fn symbol(action: Action) -> (&'static str, AnsiColor) {
     match action {
         Action::Create | Action::Seed => ("+", AnsiColor::Green),
-        Action::Update => ("~", AnsiColor::Yellow),
+        Action::Update | Action::Open => ("~", AnsiColor::Yellow),
         Action::Replace => ("-/+", AnsiColor::Magenta),
         Action::Delete => ("-", AnsiColor::Red),
         Action::Rotate => ("↻", AnsiColor::Cyan),
@@ -226,7 +227,7 @@ impl Page {
         let mark = self.paint(color, &format!("{mark:>3}"));
         let note = match (step.action, generator(&step.spec)) {
             (Action::Create | Action::Replace | Action::Rotate, Some(made)) => format!(" {made}"),
-            (Action::Delete | Action::Update | Action::Rotate, _) => step
+            (Action::Delete | Action::Update | Action::Open | Action::Rotate, _) => step
                 .object
                 .as_ref()
                 .map(|object| format!(" ({})", clean(object)))

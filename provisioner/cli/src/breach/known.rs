@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use environment::OldSecret;
 use jiff::{SignedDuration, Timestamp};
+use planner::clean_room::CleanRoom;
 use planner::taint::{self, Identifier, IdentifierKind, OldInventory, Taint};
 use planner::{Case, Finding, Generation, Incident, Inventory, Observed, Scenario};
 use provider_object_store::{Store, client};
@@ -43,10 +44,10 @@ pub struct Known {
 impl Known {
     /// For the planner.
     pub fn case(&self, blueprint: &Blueprint) -> Result<Case, Failure> {
+        let breach = &blueprint.environment.document.breach;
         let taint = match self.scenario {
             Scenario::Breach => {
-                let allowed = &blueprint.environment.document.breach.allowed_references;
-                let taint = Taint::new(&self.old, allowed).map_err(|error| {
+                let taint = Taint::new(&self.old, &breach.allowed_references).map_err(|error| {
                     Failure::of("the old environment can't be looked for", &error)
                         .hint("correct `breach.allowed_references` in the environment")
                 })?;
@@ -59,6 +60,8 @@ impl Known {
             incident: self.incident.clone(),
             remarks: self.remarks.clone(),
             taint,
+            clean_room: (self.scenario == Scenario::Breach)
+                .then(|| CleanRoom::new(&breach.open_networks)),
         })
     }
 

@@ -6,7 +6,7 @@
 mod images;
 pub(crate) mod lifecycle;
 mod literals;
-mod network;
+pub(crate) mod network;
 mod resources;
 mod security;
 

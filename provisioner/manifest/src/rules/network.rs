@@ -1,4 +1,4 @@
-//! Pods that no NetworkPolicy selects.
+//! Pods that no NetworkPolicy selects, and pods that may send anywhere.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -81,6 +81,40 @@ fn selects(selector: &Value, labels: &Value) -> bool {
         })
 }
 
+/// The workloads whose pods may send anywhere, by index: no NetworkPolicy that is about egress selects them, or they use the node's network,
+/// which policies leave alone. Policies of network plugins are not understood and confine nothing here.
+///
+/// <https://kubernetes.io/docs/concepts/services-networking/network-policies/#the-two-sorts-of-pod-isolation>
+pub(crate) fn unconfined(objects: &[Object<'_>]) -> Vec<usize> {
+    let mut selectors: HashMap<&str, Vec<&Value>> = HashMap::new();
+    for object in objects {
+        let spec = &object.value["spec"];
+        let about_egress = match spec["policyTypes"].as_array() {
+            Some(types) => types.iter().any(|one| one == "Egress"),
+            None => list(spec, "egress").next().is_some(),
+        };
+        if (object.group(), object.kind) == ("networking.k8s.io", "NetworkPolicy") && about_egress {
+            let known = selectors.entry(object.home()).or_default();
+            if known.len() < MOST {
+                known.push(&spec["podSelector"]);
+            }
+        }
+    }
+    let confined = |object: &Object<'_>, labels: &Value, spec: &Value| {
+        spec["hostNetwork"] != true
+            && selectors
+                .get(object.home())
+                .is_some_and(|known| known.iter().any(|one| selects(one, labels)))
+    };
+    objects
+        .iter()
+        .filter(|object| object.kind != "PodTemplate")
+        .filter_map(|object| Some((object, pod(object)?)))
+        .filter(|(object, pod)| !confined(object, pod.labels, pod.spec))
+        .map(|(object, _)| object.index)
+        .collect()
+}
+
 pub(super) fn check(objects: &[Object<'_>], findings: &mut Findings<'_>) {
     let mut policies: HashMap<&str, Policies<'_>> = HashMap::new();
     let mut everywhere = false;
@@ -142,5 +176,66 @@ pub(super) fn check(objects: &[Object<'_>], findings: &mut Findings<'_>) {
             Spot::default(),
             message,
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_pod_is_confined_by_a_policy_about_egress_that_selects_it() {
+        let workload = |name: &str, host: bool| {
+            json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": "demo"},
+                "spec": {"template": {"metadata": {"labels": {"app": name}}, "spec": {"hostNetwork": host, "containers": []}}}})
+        };
+        let policy = |namespace: &str, spec: Value| json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "p", "namespace": namespace}, "spec": spec});
+        let all = |types: Value| json!({"podSelector": {}, "policyTypes": types});
+        let api = || workload("api", false);
+        for (objects, open) in [
+            (vec![api()], vec![0]),
+            (vec![api(), policy("demo", all(json!(["Egress"])))], vec![]),
+            (
+                vec![api(), policy("demo", all(json!(["Ingress"])))],
+                vec![0],
+            ),
+            (
+                vec![api(), policy("other", all(json!(["Egress"])))],
+                vec![0],
+            ),
+            (
+                vec![
+                    api(),
+                    policy("demo", json!({"podSelector": {}, "egress": [{}]})),
+                ],
+                vec![],
+            ),
+            (
+                vec![api(), policy("demo", json!({"podSelector": {}}))],
+                vec![0],
+            ),
+            (
+                vec![
+                    api(),
+                    workload("web", false),
+                    policy(
+                        "demo",
+                        json!({"podSelector": {"matchLabels": {"app": "web"}}, "policyTypes": ["Egress"]}),
+                    ),
+                ],
+                vec![0],
+            ),
+            (
+                vec![
+                    workload("node", true),
+                    policy("demo", all(json!(["Egress"]))),
+                ],
+                vec![0],
+            ),
+        ] {
+            let values: Vec<&Value> = objects.iter().collect();
+            assert_eq!(crate::unconfined(&values), open, "{objects:?}");
+        }
     }
 }

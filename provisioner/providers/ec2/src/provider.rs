@@ -111,8 +111,10 @@ impl Ec2 {
             .into_iter()
             .partition(|seen| seen.gone);
         let what = || format!("{} {}", action(step.action), step.address);
+        let by_id =
+            step.action == Action::Update || (step.action == Action::Open && step.object.is_some());
         let found = match step.action {
-            Action::Update => {
+            _ if by_id => {
                 let id = step.object.as_deref().unwrap_or_default();
                 let found = live.into_iter().find(|seen| seen.id == id);
                 if found.is_none() {
@@ -278,6 +280,7 @@ fn action(action: Action) -> &'static str {
     match action {
         Action::Create => "create",
         Action::Update => "update",
+        Action::Open => "open",
         Action::Replace => "replace",
         Action::Delete => "delete",
         Action::Rotate => "rotate",
@@ -445,6 +448,13 @@ impl Provider for Ec2 {
         family.check(&wanted)?;
         let id = match found {
             Some(seen) => seen.id,
+            None if step.action == Action::Open => {
+                return Err(Error::new(
+                    ErrorKind::Conflict,
+                    format!("open {}", step.address),
+                    "what it would be added to is not there any more",
+                ));
+            }
             None => {
                 if let (Some(filter), Some(name)) = (
                     family.name_filter(),

@@ -433,6 +433,58 @@ async fn every_kind_is_made_once_read_back_and_removed() {
 }
 
 #[tokio::test]
+async fn what_was_held_back_is_added_to_the_group_that_was_made() {
+    let moto = Moto::start().await;
+    let recorder = Recorder::default();
+    let provider = moto.provider(&recorder).await;
+    let scope = scope("20261124-0004");
+    let address = "ec2.security-group.api";
+    let vpc = ensure(
+        &provider,
+        &scope,
+        Action::Create,
+        "ec2.vpc.main",
+        json!({"cidr": "10.9.0.0/16"}),
+        None,
+    )
+    .await;
+    let spec = |egress: Value| {
+        normal(
+            &address.parse().expect("an address"),
+            json!({"vpc": id(&vpc), "description": "api", "egress": egress}),
+        )
+    };
+    let rule = json!({"protocol": "tcp", "from_port": 443, "to_port": 443, "cidr": "0.0.0.0/0"});
+    let closed = spec(json!([]));
+    let open = spec(json!([rule]));
+    // Both steps of a plan carry the token that the object is made with.
+    let creating = step(&scope, Action::Create, address, &closed, None);
+    let opening = |object: Option<&str>| Step {
+        token: creating.token.clone(),
+        ..step(&scope, Action::Open, address, &open, object)
+    };
+    let run = async |step: &Step| {
+        let spec = step.spec.clone();
+        let request = Ensure {
+            scope: &scope,
+            step,
+            spec,
+        };
+        provider.ensure(request).await
+    };
+    let early = run(&opening(None)).await.expect_err("nothing to add to");
+    assert_eq!(early.kind, ErrorKind::Conflict, "{early}");
+
+    let made = run(&creating).await.expect("made");
+    compare(&object(&provider, &scope, address).await, &closed);
+    for object_id in [None, Some(id(&made))] {
+        let opened = run(&opening(object_id.as_deref())).await.expect("opened");
+        assert_eq!(id(&opened), id(&made));
+        compare(&object(&provider, &scope, address).await, &open);
+    }
+}
+
+#[tokio::test]
 async fn looking_at_more_asks_no_more() {
     let moto = Moto::start().await;
     let recorder = Recorder::default();
