@@ -708,7 +708,10 @@ impl<'a> Planner<'a> {
                 None => self.one(resource, kind),
                 Some(closed) => {
                     self.one(&closed.resource, kind);
-                    self.open(resource, kind, closed);
+                    // What is thrown away again has nobody to let in, and holds the data of what is live.
+                    if !self.generation.is_drill() {
+                        self.open(resource, kind, closed);
+                    }
                 }
             }
         }

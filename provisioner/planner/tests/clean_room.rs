@@ -192,6 +192,16 @@ fn openings_are_not_held_back() {
 }
 
 #[test]
+fn a_drill_opens_nothing() {
+    let mut drill = breached(&[]);
+    drill.target.generation = "drill-20261124-7f3a".parse().unwrap();
+    let plan = plan(drill).unwrap();
+    assert!(plan.steps.iter().all(|step| step.action != Action::Open));
+    let made = spec(&plan, "create ec2.security-group.web");
+    assert_eq!(cidrs(&made["egress"]), ["10.0.0.0/16"]);
+}
+
+#[test]
 fn peers_that_are_not_said_are_everybody() {
     let mut input = breached(&[]);
     drop(&mut input, POLICY);
