@@ -56,11 +56,11 @@ fn drilled() -> impl TypedValueParser<Value = Scenario> {
         .try_map(|name| name.parse::<Scenario>())
 }
 
-/// Scenarios that can be asked for; removing a generation has a command of its own.
+/// Scenarios that can be asked for; leading users elsewhere and removing a generation have commands of their own.
 fn scenario() -> impl TypedValueParser<Value = Scenario> {
     let names = Scenario::ALL
         .into_iter()
-        .filter(|scenario| *scenario != Scenario::Destroy)
+        .filter(|scenario| !matches!(scenario, Scenario::CutOver | Scenario::Destroy))
         .map(Scenario::name);
     PossibleValuesParser::new(names).try_map(|name| name.parse::<Scenario>())
 }
@@ -149,6 +149,8 @@ pub enum Command {
     Status(EnvironmentOnly),
     /// Every generation of an environment, by asking the clouds.
     Generations(EnvironmentOnly),
+    /// Lead users to a validated generation: switch the environment's names in DNS, forth or back.
+    CutOver(CutOverCommand),
     /// Remove one generation, in reverse order, only what is ours.
     Destroy(DestroyCommand),
     /// Rebuild into a generation that is thrown away, time each stage, compare with the drills before, remove it.
@@ -360,6 +362,26 @@ pub struct DestroyCommand {
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Destroy without asking.
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+/// `rebuild cut-over`.
+#[derive(Clone, Debug, Args)]
+pub struct CutOverCommand {
+    /// The environment.
+    #[arg(long, value_name = "NAME")]
+    pub env: String,
+    /// The generation that users are led to [default: the newest unretired one].
+    #[arg(long, value_name = "GENERATION")]
+    pub to: Option<planner::Generation>,
+    /// Write the plan here for `rebuild approve` and `rebuild apply`, and switch nothing.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Who agreed to it.
+    #[command(flatten)]
+    pub consent: ConsentArgs,
+    /// Switch without asking.
     #[arg(long, short)]
     pub yes: bool,
 }

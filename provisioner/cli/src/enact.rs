@@ -1,5 +1,7 @@
 //! From an agreed plan to its end: lock, look again, run, report.
 
+use std::path::Path;
+
 use executor::scheduler::{End, Outcome};
 use executor::{Journal, Run, Runs, Scope};
 use planner::{Action, Inventory, Plan, Rotate, Scenario};
@@ -12,6 +14,7 @@ use crate::args::ConsentArgs;
 use crate::breach::{self, Known, Told};
 use crate::carry::{self, Held};
 use crate::consent;
+use crate::cut_over;
 use crate::evidence::gate;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -47,6 +50,24 @@ pub fn show(plan: &Plan, printer: &Printer) {
         Format::Json => printer.json(&serde_json::json!({ "event": "planned", "plan": plan })),
         Format::Text => printer.data(&printer.preview(plan)),
     }
+}
+
+/// Shows the plan and keeps it in a file, to be approved and applied later.
+pub fn save(plan: &Plan, file: &Path, printer: &Printer) -> Result<Exit, Failure> {
+    let text = planner::file::text(plan)
+        .map_err(|error| Failure::of("the plan has no JSON form", &error))?;
+    paths::private_file(file, &text)?;
+    show(plan, printer);
+    refuse_blocked(plan)?;
+    printer.note(&format!(
+        "nothing was changed; apply it with `rebuild apply {}`",
+        file.display()
+    ));
+    Ok(if plan.has_changes() {
+        Exit::Changes
+    } else {
+        Exit::Done
+    })
 }
 
 /// A plan with a finding that forbids it goes no further.
@@ -277,6 +298,7 @@ async fn resumed(
         }
     }
     gate::pass_again(session, plan, run).await?;
+    cut_over::pass_again(session, plan).await?;
     let seen = prepare::look(session, &Which::Exactly(plan.target.generation.clone())).await?;
     if let Some(pin) = &plan.backup {
         let pinned = session.verified_again(pin, printer).await?;

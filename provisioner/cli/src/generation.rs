@@ -1,7 +1,8 @@
 //! Which generation a plan builds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use planner::kinds::route53::is_shared;
 use planner::{Generation, Inventory};
 
 use crate::failure::Failure;
@@ -27,6 +28,7 @@ impl Found {
 /// Every generation that left a mark anywhere, oldest first. Ids are made of the time, so their order is that of time.
 pub fn all(inventory: &Inventory) -> Vec<Found> {
     let mut found: BTreeMap<&Generation, Found> = BTreeMap::new();
+    let mut standing = BTreeSet::new();
     for object in &inventory.objects {
         let entry = found.entry(&object.generation).or_insert_with(|| Found {
             generation: object.generation.clone(),
@@ -37,7 +39,12 @@ pub fn all(inventory: &Inventory) -> Vec<Found> {
         if let Some(state) = object.marks.get("state") {
             entry.state.clone_from(state);
         }
+        if !is_shared(&object.address) {
+            standing.insert(&object.generation);
+        }
     }
+    // A name in DNS outlives what it leads to.
+    found.retain(|generation, _| standing.contains(generation));
     found.into_values().collect()
 }
 

@@ -26,7 +26,7 @@ pub fn provider(name: &str, kind: ErrorKind) -> String {
 
 fn place(provider: &str) -> &'static str {
     match provider {
-        "ec2" | "iam" => "AWS",
+        "ec2" | "iam" | "rds" | "route53" => "AWS",
         "s3" | "seed" => "the object store",
         "gcs" => "Google Cloud Storage",
         "vault" => "Vault",

@@ -7,6 +7,7 @@ mod breach;
 mod carry;
 mod commands;
 mod consent;
+mod cut_over;
 mod enact;
 mod evidence;
 mod exit;

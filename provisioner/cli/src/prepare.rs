@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::printer::Printer;
 use crate::session::{SEEDED, Session};
 use crate::sources::{Pinned, gate};
-use crate::{generation, history, paths, recovery};
+use crate::{cut_over, generation, history, paths, recovery};
 
 /// Which generation.
 #[derive(Clone, Debug)]
@@ -160,6 +160,7 @@ pub async fn plan(
         occasion => known(session, &inventory, &chosen, &places, occasion).await?,
     };
     known.remarks.extend(remarks);
+    known.named_in = cut_over::named_in(session, &scope).await?;
     let recorded = Recorded {
         now: session.now(),
         places: places.clone(),

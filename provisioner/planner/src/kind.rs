@@ -28,7 +28,7 @@ pub enum Layer {
     Workloads,
     /// Checks of the result.
     Validation,
-    /// What lets users in: ingress last.
+    /// What lets users in: ingress, then names in DNS.
     Exposure,
 }
 

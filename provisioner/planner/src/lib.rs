@@ -52,6 +52,7 @@ mod secrets;
 pub mod taint;
 mod teardown;
 mod template;
+mod traffic;
 mod yaml;
 
 pub use address::Address;
@@ -62,7 +63,7 @@ pub use kind::{Kind, Layer};
 pub use manifest::nearest;
 pub use observed::{Foreign, Inventory, Observed};
 pub use plan::{Action, Plan, Step};
-pub use planning::{Case, Input, PlanError, Policy, Rotate, destroy, plan, recover};
+pub use planning::{Case, Input, PlanError, Policy, Rotate, cut_over, destroy, plan, recover};
 pub use reference::{Late, Reference};
 pub use render::{RenderError, Source, render};
 pub use resource::Resource;

@@ -37,6 +37,8 @@ fn phase(step: &Step) -> Option<u8> {
         ("check", _) if step.address.kind() == "seed" => Some(6),
         ("check", _) => Some(8),
         ("s3", Layer::Validation) => Some(MARK),
+        // After everything in the cluster that users come through.
+        ("route53", _) => Some(12),
         _ => None,
     }
 }

@@ -17,7 +17,7 @@ use crate::finding::{Finding, Severity};
 use crate::graph;
 use crate::identity::{Generation, client_token};
 use crate::kind::{Kind, Layer};
-use crate::kinds;
+use crate::kinds::{self, route53};
 use crate::live;
 use crate::observed::{ENDING, Inventory, OTHER_MANAGERS, Observed};
 use crate::ordering;
@@ -30,6 +30,7 @@ use crate::scenario::{Incident, Scenario};
 use crate::secrets;
 use crate::taint::{self, Taint};
 use crate::teardown;
+use crate::traffic::{Rule, Traffic};
 
 /// Everything a plan is made from. The same input gives the same plan, byte for byte, in whatever order its lists come.
 #[derive(Clone, Debug)]
@@ -73,6 +74,8 @@ pub struct Case {
     pub taint: Option<Taint>,
     /// What is built has no way out, and none in, until it is validated.
     pub clean_room: Option<CleanRoom>,
+    /// The incident that the generation is named in: no name in DNS is pointed at it.
+    pub named_in: Option<String>,
 }
 
 /// What the environment allows, and its objectives.
@@ -159,6 +162,7 @@ pub fn plan(input: Input) -> Result<Plan, PlanError> {
     let ours = by_address(&inventory, &target.generation);
     target.fresh = ours.is_empty();
     let declared_parents = pruning::widen(&mut desired, &ours);
+    let rule = rule(&case);
     let room = case
         .clean_room
         .filter(|_| !clean_room::is_over(&desired, &ours));
@@ -167,7 +171,8 @@ pub fn plan(input: Input) -> Result<Plan, PlanError> {
         .map(|room| room.close(&desired))
         .unwrap_or_default();
 
-    let mut planner = Planner::new(&desired, &ours, &target.generation, &policy, &medians);
+    let traffic = Traffic::new(&inventory, &target, rule);
+    let mut planner = Planner::new(&desired, &ours, &traffic, &policy, &medians);
     planner.closed = Some(&closed);
     planner.choose_rotations(&rotate);
     planner.walk()?;
@@ -231,12 +236,37 @@ pub fn plan(input: Input) -> Result<Plan, PlanError> {
     })
 }
 
+/// When names in DNS are pointed at what is built.
+fn rule(case: &Case) -> Rule {
+    match &case.named_in {
+        Some(incident) => Rule::Never(format!("it is named in the incident {incident}")),
+        None if case.scenario == Scenario::Breach => {
+            Rule::Never("people look at what was built after a breach first".to_owned())
+        }
+        None => Rule::Build,
+    }
+}
+
 /// Plans what recovers something that stands, and nothing else: no drift is mended and nothing is pruned. All of `desired` is done, so it
 /// holds kinds of [`crate::recovery`], seeds that are missing, and checks; references are filled in ([`crate::recovery::bound`]).
 ///
 /// # Errors
 /// As [`plan`].
 pub fn recover(input: Input) -> Result<Plan, PlanError> {
+    standing(input, false)
+}
+
+/// Plans what leads users to a generation that stands, and nothing else: the names of `desired` are held against where they lead now, whoever
+/// they belong to, and its checks come first. References are filled in as for [`recover`].
+///
+/// # Errors
+/// As [`plan`].
+pub fn cut_over(input: Input) -> Result<Plan, PlanError> {
+    standing(input, true)
+}
+
+/// A plan about what stands, held against it where it is `compared`.
+fn standing(input: Input, compared: bool) -> Result<Plan, PlanError> {
     let Input {
         desired,
         inventory,
@@ -254,12 +284,23 @@ pub fn recover(input: Input) -> Result<Plan, PlanError> {
     let desired = validated(desired)?;
     let mut sorted = Inventory::default();
     sorted.merge(inventory);
-    target.fresh = by_address(&sorted, &target.generation).is_empty();
-    let none = BTreeMap::new();
-    let mut planner = Planner::new(&desired, &none, &target.generation, &policy, &medians);
+    let mut ours = by_address(&sorted, &target.generation);
+    target.fresh = ours.is_empty();
+    if !compared {
+        ours.clear();
+    }
+    let traffic = Traffic::new(&sorted, &target, Rule::Switch);
+    let mut planner = Planner::new(&desired, &ours, &traffic, &policy, &medians);
     planner.walk()?;
-    let Planner { drafts, deps, .. } = planner;
-    let steps = ordering::arrange(drafts, &deps, &none)?;
+    let Planner {
+        drafts,
+        deps,
+        mut unchanged,
+        findings: switched,
+        ..
+    } = planner;
+    unchanged.sort();
+    let steps = ordering::arrange(drafts, &deps, &ours)?;
     let estimates = Estimates {
         rto_objective_seconds: policy.rto_seconds,
         rpo_objective_seconds: policy.rpo_seconds,
@@ -281,9 +322,13 @@ pub fn recover(input: Input) -> Result<Plan, PlanError> {
         steps: &steps,
     };
     let mut findings = case.remarks;
+    findings.extend(switched);
     findings.extend(checks::places::check(&looked_at));
     findings.extend(checks::backup::check(&looked_at));
     findings.extend(checks::time::check(&looked_at));
+    if compared {
+        findings.extend(checks::foreign::check(&looked_at));
+    }
     finish(Plan {
         format: FORMAT,
         tool,
@@ -294,7 +339,7 @@ pub fn recover(input: Input) -> Result<Plan, PlanError> {
         inputs,
         backup,
         steps,
-        unchanged: Vec::new(),
+        unchanged,
         findings,
         estimates,
         hash: String::new(),
@@ -548,6 +593,7 @@ pub(crate) struct Draft {
 struct Planner<'a> {
     desired: &'a BTreeMap<Address, Resource>,
     ours: &'a Ours<'a>,
+    traffic: &'a Traffic<'a>,
     generation: &'a Generation,
     policy: &'a Policy,
     medians: &'a BTreeMap<String, u32>,
@@ -574,7 +620,7 @@ impl<'a> Planner<'a> {
     fn new(
         desired: &'a BTreeMap<Address, Resource>,
         ours: &'a Ours<'a>,
-        generation: &'a Generation,
+        traffic: &'a Traffic<'a>,
         policy: &'a Policy,
         medians: &'a BTreeMap<String, u32>,
     ) -> Self {
@@ -591,7 +637,8 @@ impl<'a> Planner<'a> {
         Self {
             desired,
             ours,
-            generation,
+            traffic,
+            generation: traffic.generation(),
             policy,
             medians,
             closed: None,
@@ -799,6 +846,9 @@ impl<'a> Planner<'a> {
             .get(&resource.address)
             .cloned()
             .unwrap_or_default();
+        if candidates.is_empty() && route53::is_shared(&resource.address) {
+            return self.lead(resource, kind, resolved);
+        }
         let mut compared: Vec<(&'a Observed, Comparison)> = candidates
             .iter()
             .filter(|observed| !observed.marks.contains_key(ENDING))
@@ -897,6 +947,48 @@ impl<'a> Planner<'a> {
                 reason,
             );
         }
+    }
+
+    /// A name that does not lead to this generation: taken over from where it leads, made, or left alone.
+    fn lead(&mut self, resource: &'a Resource, kind: &'static Kind, resolved: Value) {
+        let address = &resource.address;
+        let traffic = self.traffic;
+        let taken = traffic.elsewhere(address).iter().find_map(|observed| {
+            let volatile = |reference: &Reference| self.volatile(reference);
+            let comparison = compare(kind, &resource.spec, &resolved, observed, &volatile);
+            // Of another name that an older template had at the address nothing is taken.
+            (!comparison.replaces()).then_some((*observed, comparison))
+        });
+        let leads = taken.as_ref().map(|(observed, _)| &observed.generation);
+        if let Some(finding) = traffic.held(address, leads) {
+            return self.findings.push(finding);
+        }
+        let Some((observed, comparison)) = taken else {
+            let (changes, reason) = (Vec::new(), String::new());
+            return self.push(
+                resource,
+                kind,
+                Action::Create,
+                resolved,
+                None,
+                changes,
+                reason,
+            );
+        };
+        self.findings
+            .extend(traffic.way_back(address, &observed.generation));
+        self.kept.insert(address.clone(), observed);
+        let reason = format!("it leads to generation {}", observed.generation);
+        let changes = comparison.changes;
+        self.push(
+            resource,
+            kind,
+            Action::Update,
+            resolved,
+            Some(observed),
+            changes,
+            reason,
+        );
     }
 
     /// Addresses of the secrets it reads whose values this plan makes anew.

@@ -37,18 +37,21 @@ pub enum Scenario {
     Database,
     /// Replacing a failed pod or node.
     Node,
+    /// Leading users to a generation that stands.
+    CutOver,
     /// Removing a generation.
     Destroy,
 }
 
 impl Scenario {
     /// Every one, in the order of the list that people read.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::FullLoss,
         Self::Breach,
         Self::DataLoss,
         Self::Database,
         Self::Node,
+        Self::CutOver,
         Self::Destroy,
     ];
 
@@ -60,6 +63,7 @@ impl Scenario {
             Self::DataLoss => "data-loss",
             Self::Database => "database",
             Self::Node => "node",
+            Self::CutOver => "cut-over",
             Self::Destroy => "destroy",
         }
     }

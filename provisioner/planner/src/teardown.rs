@@ -13,6 +13,8 @@ pub(crate) fn rank(address: &Address) -> u8 {
         "check" => 0,
         "seed" => 8,
         _ => match address.qualified_kind().as_str() {
+            // Users are led away before what serves them goes.
+            "route53.record" => 0,
             "s3.generation" => 9,
             "ec2.instance" | "ec2.nat-gateway" => 11,
             "ec2.volume" | "ec2.elastic-ip" | "ec2.launch-template" => 12,
@@ -41,6 +43,8 @@ pub(crate) fn in_the_way(address: &Address, wanted: &Value, found: &Value) -> bo
     match address.qualified_kind().as_str() {
         "ec2.subnet" => equal("vpc") && overlap(wanted.get("cidr"), found.get("cidr")),
         "ec2.nat-gateway" => equal("elastic_ip"),
+        // A CNAME stands beside no other type.
+        "route53.record" => equal("zone") && equal("name"),
         "ec2.security-group" => equal("vpc"),
         "ec2.instance" => equal("subnet") && equal("private_ip"),
         _ => false,

@@ -50,6 +50,64 @@ def read_key(pem):
     return load_pem_private_key(pem, None)
 
 
+def whole_batches():
+    """Makes batches of changes in Route 53 what they are there: held against what stands, in order, and done whole or not at all.
+
+    moto holds them against a journal of all that was ever asked for, so it deletes what is not there and does not make again what was
+    deleted (API Reference, ChangeResourceRecordSets).
+    """
+    from moto.route53 import exceptions, models
+
+    def key(record):
+        return record["Name"].rstrip(".").lower(), record["Type"], record.get("SetIdentifier")
+
+    def change(backend, zoneid, change_list):
+        zone = backend.get_hosted_zone(zoneid)
+        there = {
+            (one.name.rstrip(".").lower(), one.type, one.set_identifier): (str(one.ttl), sorted(one.records))
+            for one in zone.rrsets
+        }
+        for one in change_list:
+            action, record = one["Action"], one["ResourceRecordSet"]
+            at = key(record)
+            # In the form that `add_rrset` takes.
+            record["ResourceRecords"] = [value["Value"] for value in record.get("ResourceRecords") or []]
+            record["Name"] = at[0] + "."
+            values = (str(record.get("TTL")), sorted(record["ResourceRecords"]))
+
+            def refuse(tried, why):
+                message = f"[Tried to {tried} resource record set [name='{record['Name']}', type='{at[1]}'] but {why}]"
+                raise exceptions.Route53ClientError("InvalidChangeBatch", message)
+
+            apex = zone.name.rstrip(".").lower()
+            if at[0] != apex and not at[0].endswith("." + apex):
+                raise exceptions.DnsNameInvalidForZone(name=record["Name"], zone_name=zone.name)
+            if action == "CREATE" and at in there:
+                refuse("create", "it already exists")
+            if action == "DELETE":
+                if at not in there:
+                    refuse("delete", "it was not found")
+                if there.pop(at) != values:
+                    refuse("delete", "the values provided do not match the current values")
+            else:
+                alone = {other[1] for other in there if other[0] == at[0]} - {at[1]}
+                if alone and "CNAME" in alone | {at[1]}:
+                    refuse("create", "it conflicts with other records of the same name")
+                there[at] = values
+        for one in change_list:
+            action, record = one["Action"], one["ResourceRecordSet"]
+            if action == "UPSERT":
+                zone.upsert_rrset(record)
+            elif action == "CREATE":
+                zone.add_rrset(record)
+            elif "SetIdentifier" in record:
+                zone.delete_rrset_by_id(record["SetIdentifier"])
+            else:
+                zone.delete_rrset(record)
+
+    models.Route53Backend.change_resource_record_sets = change
+
+
 class Kept:
     """moto's WSGI application, one request at a time, its state in a file and every request written down."""
 
@@ -137,6 +195,7 @@ def main():
 
     app = Kept(DomainDispatcherApplication(create_backend_app), path)
     pickle_keys()
+    whole_batches()
     app.load()
     run_simple("127.0.0.1", port, app, threaded=True, request_handler=Quiet)
 

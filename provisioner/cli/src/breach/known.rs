@@ -39,6 +39,9 @@ pub struct Known {
     /// What stands and failed, for the scenarios that recover it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Seen>,
+    /// The incident that the generation is named in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub named_in: Option<String>,
 }
 
 impl Known {
@@ -62,6 +65,7 @@ impl Known {
             taint,
             clean_room: (self.scenario == Scenario::Breach)
                 .then(|| CleanRoom::new(&breach.open_networks)),
+            named_in: self.named_in.clone(),
         })
     }
 
@@ -109,7 +113,7 @@ pub async fn known(
         incident: Some(incident),
         remarks,
         old: known,
-        recovery: None,
+        ..Known::default()
     })
 }
 

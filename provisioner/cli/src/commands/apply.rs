@@ -8,7 +8,7 @@ use crate::enact;
 use crate::evidence::gate;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::paths::{self, private_file};
+use crate::paths;
 use crate::prepare::Which;
 use crate::printer::Printer;
 use crate::session::Session;
@@ -84,19 +84,7 @@ pub async fn destroy(
     let (_, seen) = enact::destruction(&mut session, &which).await?;
     let plan = gate::stand(&session, session.blueprint.destroy(&seen)?).await?;
     if let Some(file) = &command.out {
-        let text = planner::file::text(&plan)
-            .map_err(|error| Failure::of("the plan has no JSON form", &error))?;
-        private_file(file, &text)?;
-        enact::show(&plan, printer);
-        printer.note(&format!(
-            "nothing was destroyed; apply it with `rebuild apply {}`",
-            file.display()
-        ));
-        return Ok(if plan.has_changes() {
-            Exit::Changes
-        } else {
-            Exit::Done
-        });
+        return enact::save(&plan, file, printer);
     }
     let nobody = ConsentArgs::default();
     enact::offer(&mut session, &plan, None, (&nobody, command.yes), printer).await

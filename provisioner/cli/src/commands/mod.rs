@@ -4,6 +4,7 @@ mod apply;
 mod approve;
 mod backups;
 pub mod contain;
+mod cut_over;
 mod doctor;
 mod drill;
 mod evidence;
@@ -50,6 +51,7 @@ pub fn run(cli: Cli, printer: &Printer) -> Result<Exit, Failure> {
         Command::Resume(command) => block_on(apply::resume(command, &global, printer))?,
         Command::Contain(command) => block_on(contain::run(command, &global, printer))?,
         Command::Evidence(command) => block_on(evidence::run(command, &global, printer))?,
+        Command::CutOver(command) => block_on(cut_over::run(command, &global, printer))?,
         Command::Destroy(command) => block_on(apply::destroy(command, &global, printer))?,
         Command::Status(command) => block_on(status::status(command, &global, printer))?,
         Command::Generations(command) => block_on(status::generations(command, &global, printer))?,

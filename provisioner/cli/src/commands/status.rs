@@ -124,6 +124,13 @@ fn text(
     if !others.is_empty() {
         let _ = write!(out, "other generations:\n{}", table(&others));
     }
+    for held in plan
+        .findings
+        .iter()
+        .filter(|finding| finding.code == "traffic.held")
+    {
+        let _ = writeln!(out, "{}: {}", held.subject, held.message);
+    }
     if plan.has_changes() {
         let _ = write!(out, "drift:\n{}", printer.preview(plan));
     } else {

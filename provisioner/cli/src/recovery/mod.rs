@@ -201,7 +201,7 @@ pub fn plan(blueprint: &Blueprint, seen: &Recorded) -> Result<Plan, Failure> {
 }
 
 /// The environment's checks that need no backup, as they stand.
-fn bound_checks(desired: Vec<Resource>, seen: &Recorded) -> Recovered {
+pub fn bound_checks(desired: Vec<Resource>, seen: &Recorded) -> Recovered {
     let checks = desired
         .into_iter()
         .filter(|resource| resource.address.provider() == "check")

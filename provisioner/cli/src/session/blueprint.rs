@@ -5,13 +5,14 @@ use std::path::PathBuf;
 
 use environment::{Environment, OldSecret, Resolved};
 use executor::Scope;
+use planner::kinds::route53;
 use planner::plan::{PinnedBackup, Target};
-use planner::{Case, Generation, Input, Layer, Plan, Resource, Rotate, applyset};
+use planner::{Case, Generation, Input, Layer, Plan, Resource, Rotate, Scenario, applyset};
 
 use super::{overlay, vendored};
 use crate::failure::Failure;
 use crate::prepare::Recorded;
-use crate::{history, recovery};
+use crate::{cut_over, history, recovery};
 
 /// An environment and where it is.
 pub struct Blueprint {
@@ -78,10 +79,15 @@ impl Blueprint {
         let names = wanted
             .iter()
             .filter_map(|resource| {
-                let name = ["name", "path"]
-                    .iter()
-                    .find_map(|field| resource.spec.get(field)?.as_str())?;
-                Some((resource.address.clone(), name.to_owned()))
+                let name = if route53::is_shared(&resource.address) {
+                    let record: route53::Record =
+                        serde_json::from_value(resource.spec.clone()).ok()?;
+                    record.place().to_string()
+                } else {
+                    let field = |field: &&str| resource.spec.get(field)?.as_str();
+                    ["name", "path"].iter().find_map(field)?.to_owned()
+                };
+                Some((resource.address.clone(), name))
             })
             .collect();
         Ok(Scope {
@@ -96,6 +102,9 @@ impl Blueprint {
     pub fn plan(&self, seen: &Recorded, rotate: Rotate) -> Result<Plan, Failure> {
         if seen.known.recovery.is_some() {
             return recovery::plan(self, seen);
+        }
+        if seen.known.scenario == Scenario::CutOver {
+            return cut_over::plan(self, seen);
         }
         let distrusted = seen.known.distrusted(&seen.inventory);
         let (desired, inputs) =

@@ -26,6 +26,7 @@ use provider_kubernetes::{Kubernetes, Recovery};
 use provider_object_store::{Archive, S3, S3Lock, Store, client};
 use provider_postgres::Postgres;
 use provider_rds::Rds;
+use provider_route53::Route53;
 use provider_seed::{Condition, ObjectStores, Seed, Seeder, Source, Target as SeedTarget};
 use provider_vault::{Settings, Vault};
 
@@ -114,6 +115,7 @@ impl Session {
             now.as_second(),
         )));
         providers.insert(Arc::new(Rds::new(&aws)));
+        providers.insert(Arc::new(Route53::new(&aws)));
         let checks = Checks::new(secrets, kubernetes.clone(), Some(seeder))
             .map_err(|error| hints::of_provider("check", &error))?;
         providers.insert(Arc::new(checks));

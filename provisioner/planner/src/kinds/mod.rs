@@ -9,6 +9,7 @@ pub mod ec2;
 pub mod iam;
 pub mod kubernetes;
 pub mod recover;
+pub mod route53;
 pub mod s3;
 pub mod seed;
 pub mod vault;
@@ -27,6 +28,7 @@ pub fn all() -> impl Iterator<Item = &'static Kind> {
         check::KINDS,
         recover::KINDS,
         database::KINDS,
+        route53::KINDS,
     ]
     .into_iter()
     .flatten()
