@@ -4,6 +4,7 @@ mod breach;
 mod canary;
 mod command;
 mod contained;
+mod cut_over;
 mod drilled;
 mod evidence;
 mod failover;

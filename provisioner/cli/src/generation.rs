@@ -167,6 +167,19 @@ mod tests {
     }
 
     #[test]
+    fn a_name_alone_is_no_generation() {
+        let mut found = inventory(&[("20260101-aaaa", Some("live")), ("20260102-bbbb", None)]);
+        found.objects[1].address = "route53.record.api".parse().unwrap();
+        let ids = |inventory: &Inventory| -> Vec<String> {
+            let all = all(inventory).into_iter();
+            all.map(|found| found.generation.to_string()).collect()
+        };
+        assert_eq!(ids(&found), ["20260101-aaaa"]);
+        found.objects[1].generation = found.objects[0].generation.clone();
+        assert_eq!(all(&found)[0].objects, 2);
+    }
+
+    #[test]
     fn ids_sort_by_time() {
         let at = |time: &str| fresh(time.parse().unwrap()).unwrap();
         assert_eq!(at("2026-11-24T00:00:00Z").as_str(), "20261124-0000");
