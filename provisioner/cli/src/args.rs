@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use planner::Scenario;
 
 use crate::printer::Format;
@@ -19,11 +21,16 @@ Exit codes:
   6    the plan no longer fits what is there
   130  interrupted; `rebuild resume` goes on";
 
+/// The main command, or one of the others; what is global may stand on either side of a command's name.
+const USAGE: &str = "\
+rebuild [OPTIONS] --env <NAME>
+       rebuild [--project <DIR>] [--format <FORM>] [--quiet] <COMMAND>";
+
 /// Brings a lost or breached environment back: fresh infrastructure, fresh secrets, overlays, data from a verified backup.
 ///
 /// Without a command: plan, preview, confirm, apply, validate, report. Run again, it changes nothing; killed and run again, it finishes.
 #[derive(Debug, Parser)]
-#[command(name = "rebuild", bin_name = "rebuild", version, after_help = AFTER, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(name = "rebuild", bin_name = "rebuild", version, after_help = AFTER, override_usage = USAGE, subcommand_negates_reqs = true)]
 pub struct Cli {
     /// What to do; without it, rebuild.
     #[command(subcommand)]
@@ -34,6 +41,35 @@ pub struct Cli {
     /// For every command.
     #[command(flatten)]
     pub global: GlobalArgs,
+}
+
+impl Cli {
+    /// Parses the process's arguments.
+    ///
+    /// # Errors
+    /// What clap refuses, and an argument of the main command before another command: it would say nothing there.
+    pub fn parsed() -> Result<Self, clap::Error> {
+        Self::of(std::env::args_os())
+    }
+
+    fn of(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(arguments)?;
+        // Clap's own `args_conflicts_with_subcommands` would refuse the global ones as well.
+        if let Some(named) = matches.subcommand_name() {
+            let own = RebuildArgs::augment_args(clap::Command::new(""));
+            let given = own.get_arguments().find(|argument| {
+                matches.value_source(argument.get_id().as_str()) == Some(ValueSource::CommandLine)
+            });
+            if let Some(given) = given.and_then(clap::Arg::get_long) {
+                let message = format!(
+                    "`--{given}` before `{named}` belongs to the main command; give what `{named}` takes after its name"
+                );
+                return Err(command.error(ErrorKind::ArgumentConflict, message));
+            }
+        }
+        Self::from_arg_matches(&matches)
+    }
 }
 
 /// For every command.
@@ -634,4 +670,53 @@ pub enum LoadRestrictions {
     LoadRestrictionsRootOnly,
     /// Any.
     LoadRestrictionsNone,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Cli, clap::Error> {
+        Cli::of(line.split(' ').map(Into::into))
+    }
+
+    #[test]
+    fn global_arguments_stand_on_either_side_of_a_command() {
+        for line in [
+            "rebuild --project p --format json -q status --env e",
+            "rebuild status --env e --project p --format json -q",
+            "rebuild --project p status --format json --env e --quiet",
+            "rebuild --project p --quiet evidence --format json list --env e",
+        ] {
+            let cli = parsed(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+            assert!(cli.command.is_some(), "{line}");
+            assert_eq!(cli.global.project, Some(PathBuf::from("p")), "{line}");
+            assert_eq!(cli.global.format, Format::Json, "{line}");
+            assert!(cli.global.quiet, "{line}");
+        }
+        // The nearer one counts.
+        let cli = parsed("rebuild --project far status --env e --project near").unwrap();
+        assert_eq!(cli.global.project, Some(PathBuf::from("near")));
+    }
+
+    #[test]
+    fn what_the_main_command_takes_is_refused_before_another() {
+        for argument in [
+            "--env e",
+            "--from-backup latest",
+            "--scenario full-loss",
+            "--generation new",
+            "--yes",
+            "-y",
+            "--approval a",
+        ] {
+            let error = parsed(&format!("rebuild {argument} status --env e")).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ArgumentConflict, "{argument}");
+            let said = error.to_string();
+            assert!(said.contains("belongs to the main command"), "{said}");
+        }
+        parsed("rebuild --env e --from-backup latest --yes").unwrap();
+        parsed("rebuild --env e").unwrap_err();
+        parsed("rebuild").unwrap_err();
+    }
 }

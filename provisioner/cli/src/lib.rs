@@ -30,8 +30,6 @@ mod sources;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::args::Cli;
 use crate::exit::Exit;
 use crate::printer::Printer;
@@ -39,7 +37,7 @@ use crate::printer::Printer;
 /// Parses the arguments, runs the command, prints its failure. Exit codes are listed in `rebuild --help`.
 pub fn main() -> ExitCode {
     memory::keep_to_itself();
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::parsed() {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
