@@ -14,6 +14,10 @@ use crate::failure::Failure;
 use crate::prepare::Recorded;
 use crate::{cut_over, history, recovery};
 
+fn makes(object: &Resource, namespace: &str) -> bool {
+    object.address.qualified_kind() == "kubernetes.Namespace" && object.address.name() == namespace
+}
+
 /// An environment and where it is.
 pub struct Blueprint {
     /// The project's folder.
@@ -47,6 +51,10 @@ impl Blueprint {
                 .unwrap_or_else(|| wanted.namespace.clone());
             let store = vendored::store(&self.root, &self.environment)?;
             let (objects, files) = overlay::objects(&self.root, &wanted.path, &namespace, &store)?;
+            if wanted.namespace_suffix && !objects.iter().any(|one| makes(one, &namespace)) {
+                // Of a namespace that is this generation's alone nobody else can have made one.
+                all.push(overlay::bare_namespace(&namespace)?);
+            }
             all.extend(objects);
             inputs.extend(files);
             applyset::form(&mut all, &namespace, env!("CARGO_PKG_VERSION")).map_err(|error| {

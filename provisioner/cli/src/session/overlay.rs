@@ -130,6 +130,19 @@ fn resource(object: &Object) -> Result<Resource, Failure> {
     })
 }
 
+/// A namespace of which nothing but its name is said.
+pub fn bare_namespace(name: &str) -> Result<Resource, Failure> {
+    let address = Address::new("kubernetes", "Namespace", name)
+        .map_err(|error| Failure::of("the namespace has no address", &error))?;
+    let object = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
+    Ok(Resource {
+        address,
+        spec: json!({ "object": object }),
+        depends_on: BTreeSet::new(),
+        origin: None,
+    })
+}
+
 fn json(value: &Value) -> serde_json::Value {
     match value {
         Value::Null => serde_json::Value::Null,
