@@ -348,6 +348,22 @@ fn named(folder: &Path, secrets: &[Value]) {
     let page: Value =
         serde_json::from_slice(&fs::read(folder.join("report.json")).expect("a report"))
             .expect("JSON");
+    let weak = page["breach"]["hardening"].as_array().expect("findings");
+    let told = |code: &str, subject: &str| {
+        weak.iter()
+            .any(|one| one["code"] == code && text(&one["subject"]).starts_with(subject))
+    };
+    // No VPC of the sandbox has a flow log; how the store keeps backups is told, be it that it does not say.
+    assert!(told("harden.log-retention", "vpc-"), "{weak:?}");
+    assert!(
+        told("harden.log-retention", "s3://natlangchain-backups/"),
+        "{weak:?}"
+    );
+    assert!(told("harden.log-retention", "AWS account"), "{weak:?}");
+    let owed = page["follow_ups"].as_array().expect("follow-ups");
+    for source in ["hardening", "first backup", "checklist"] {
+        assert!(owed.iter().any(|one| one["source"] == source), "{owed:?}");
+    }
     let rotation = page["rotation"].as_array().expect("old credentials");
     for check in ["rotated", "refused", "sealed"] {
         assert!(

@@ -8,6 +8,7 @@ mod cut_over;
 mod drilled;
 mod evidence;
 mod failover;
+mod first_backup;
 mod help;
 mod identities;
 mod known_good;

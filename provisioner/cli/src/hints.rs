@@ -8,6 +8,9 @@ use crate::failure::Failure;
 
 /// Advice for a provider's failure.
 pub fn provider(name: &str, kind: ErrorKind) -> String {
+    if name == "backup" && matches!(kind, ErrorKind::Invalid | ErrorKind::Deadline) {
+        return "the generation serves and has no backup of its own yet: look at the Job, its pods and what they stored (`rebuild backups verify`), put it right; resuming takes another".to_owned();
+    }
     match kind {
         ErrorKind::Unreachable => format!("check that {} can be reached from here; `rebuild doctor` tries every endpoint", place(name)),
         ErrorKind::Throttled => "wait a minute and run the same command again; what is done stays done".to_owned(),

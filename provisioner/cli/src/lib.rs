@@ -12,6 +12,8 @@ mod enact;
 mod evidence;
 mod exit;
 mod failure;
+mod first_backup;
+mod follow_ups;
 mod generation;
 mod hints;
 mod history;

@@ -16,6 +16,8 @@ use tera::{Context, Tera};
 
 use crate::breach::{self, Stage};
 use crate::failure::Failure;
+use crate::first_backup;
+use crate::follow_ups::Left;
 use crate::paths;
 use crate::seal::{self, SealedReport};
 use crate::session::Session;
@@ -88,11 +90,15 @@ struct Practiced {
     held: bool,
 }
 
+/// An item of the checklist after a run.
 #[derive(Debug, PartialEq, Serialize)]
-struct Ticked {
-    item: String,
-    by: String,
-    done: bool,
+pub struct Ticked {
+    /// What has to hold.
+    pub item: String,
+    /// Who sees to it.
+    pub by: String,
+    /// Steps of the run show that it holds.
+    pub done: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -117,6 +123,16 @@ pub fn write(
     let objectives = session.blueprint.environment.document.planner_policy();
     let authority = authority(run)?;
     let around = breach::read(run)?;
+    let ticked = tick(items, plan, outcome);
+    let first_backup = first_backup::told(plan, records, outcome);
+    let contacts = &session.blueprint.environment.document.contacts;
+    let left = Left {
+        checklist: &ticked,
+        findings: &plan.findings,
+        breach: around.as_ref(),
+        first_backup: first_backup.as_ref(),
+        contacts,
+    };
     let context = json!({
         "plan": plan,
         "authority": authority,
@@ -127,12 +143,14 @@ pub fn write(
         "created": created(plan, outcome),
         "findings": plan.findings,
         "failures": outcome.failures.iter().map(|failure| json!({"step": failure.step, "why": failure.why})).collect::<Vec<_>>(),
-        "checklist": tick(items, plan, outcome),
+        "checklist": ticked,
+        "first_backup": first_backup,
+        "follow_ups": left.follow_ups(),
         "stages": stages(plan, records, around.as_ref()),
         "breach": around,
         "frameworks": practices(root, plan, outcome)?,
         "rotation": rotation(plan, records),
-        "contacts": session.blueprint.environment.document.contacts,
+        "contacts": contacts,
     });
     for (name, template) in PAGES {
         let text = render(root, name, template, &context)?;
@@ -321,10 +339,23 @@ fn rpo(plan: &Plan, objective: u64) -> Objective {
     objectively(achieved, objective)
 }
 
-/// From the making of the plan to the last record: what the service was down for as far as this tool can know.
+/// From the making of the plan to the last record: what the service was down for as far as this tool can know. It serves while its first
+/// backup is taken.
 fn rto(plan: &Plan, records: &[Record], outcome: &Outcome, objective: u64) -> Objective {
+    let serving: HashSet<&str> = plan
+        .steps
+        .iter()
+        .filter(|step| step.layer < Layer::Backup)
+        .map(|step| step.id.as_str())
+        .collect();
+    let waits_for_backup = serving.len() < plan.steps.len();
     let took = records
-        .last()
+        .iter()
+        .rev()
+        .find(|record| match &record.entry {
+            Entry::Done { step, .. } => serving.contains(step.as_str()),
+            _ => !waits_for_backup,
+        })
         .filter(|_| outcome.end == End::Complete)
         .and_then(|last| u64::try_from(last.at.as_second() - plan.created.as_second()).ok());
     objectively(took, objective)

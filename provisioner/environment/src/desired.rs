@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use planner::kinds::backup::Job as BackupJob;
 use planner::kinds::check::{
     Expectation, Http, Refused, Rotated, Sealed, SecretHeader, Seed as SeedCheck, Workload,
 };
@@ -143,10 +144,10 @@ struct Assembly<'a> {
     made: Vec<Resource>,
 }
 
-/// The wanted resources that no template and no overlay declares: secrets, their delivery, the seed, the checks, and the mark that
-/// says all of it held. Specs are in normal form.
+/// The wanted resources that no template and no overlay declares: secrets, their delivery, the seed, the checks, the mark that
+/// says all of it held, and the first backup. Specs are in normal form.
 ///
-/// Without a pin nothing is seeded, and so nothing is marked validated. `distrusted` are secrets of older generations: that they open
+/// Without a pin nothing is seeded, and so nothing is marked validated and no backup is taken. `distrusted` are secrets of older generations: that they open
 /// nothing here becomes part of the checks.
 ///
 /// # Errors
@@ -170,9 +171,10 @@ pub fn resources(
         assembly.seed(pin)?;
     }
     assembly.checks(pin)?;
-    if pin.is_some() {
+    if let Some(pin) = pin {
         assembly.distrust(distrusted)?;
         assembly.mark()?;
+        assembly.first_backup(pin)?;
     }
     assembly.made.sort_by(|a, b| a.address.cmp(&b.address));
     Ok(assembly.made)
@@ -499,6 +501,33 @@ impl Assembly<'_> {
             }
         }
         Ok(())
+    }
+
+    fn first_backup(&mut self, pin: &PinnedBackup) -> Result<(), DesiredError> {
+        let document = &self.environment.document;
+        let (Some(first), Some(_), Some(namespace)) = (
+            &document.backups.first,
+            &document.seed,
+            self.environment.namespace(self.generation),
+        ) else {
+            return Ok(());
+        };
+        let cron_job: Address =
+            format!("kubernetes.batch/CronJob.{namespace}/{}", first.cron_job).parse()?;
+        let spec = BackupJob {
+            namespace,
+            cron_job: first.cron_job.clone(),
+            deadline: first.deadline.seconds(),
+            sha256: pin.sha256.clone(),
+            head: pin.head.clone(),
+            blocks: pin.blocks,
+        };
+        self.add(
+            "backup.job.first",
+            &spec,
+            BTreeSet::from([cron_job]),
+            &["backups", "first"],
+        )
     }
 
     fn mark(&mut self) -> Result<(), DesiredError> {

@@ -21,7 +21,7 @@ const MOST_FAULTS: usize = 20;
 const INFRASTRUCTURE: &str = "templates/infrastructure";
 
 /// An environment as it was read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Environment {
     /// What the file says.
     pub document: Document,

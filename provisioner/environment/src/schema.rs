@@ -285,6 +285,20 @@ form! {
         #[serde(default, skip_serializing_if = "Option::is_none")] key: Option<Held>,
         /// How strong the lock of a known-good backup has to be.
         #[serde(default)] lock: LockNeed,
+        /// For how long the places hold a backup at least; a rebuild after a breach says where one holds it for less.
+        #[serde(default, skip_serializing_if = "Option::is_none")] retention: Option<Span>,
+        /// How a new generation takes its first backup; without it none is taken, and the report says that it is open.
+        #[serde(default, skip_serializing_if = "Option::is_none")] first: Option<FirstBackup>,
+    }
+}
+form! {
+    /// How a new generation takes its first backup: a Job made from one of its CronJobs once everything else is done. What it left in the
+    /// sources is verified and must extend the seeded backup.
+    FirstBackup {
+        /// Name of a CronJob of the overlay.
+        cron_job: String,
+        /// How long to wait for the Job.
+        #[serde(default = "half_an_hour")] deadline: Span,
     }
 }
 
@@ -442,6 +456,8 @@ form! {
         allow_old_backup: bool,
         /// Kubernetes objects that are no longer wanted are deleted.
         prune: bool,
+        /// For how long logs are kept at least; a rebuild after a breach says where a rule deletes them earlier.
+        #[serde(skip_serializing_if = "Option::is_none")] log_retention: Option<Span>,
     }
 }
 form! {
@@ -688,6 +704,7 @@ impl Default for Policy {
             manifests: Manifests::default(),
             allow_old_backup: false,
             prune: false,
+            log_retention: None,
         }
     }
 }
@@ -731,6 +748,10 @@ fn region() -> String {
 
 fn ok() -> u16 {
     200
+}
+
+fn half_an_hour() -> Span {
+    Span(1_800)
 }
 
 fn minute() -> Span {

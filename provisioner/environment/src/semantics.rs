@@ -274,6 +274,7 @@ impl Checker<'_> {
             }
         }
         self.evidence();
+        self.first_backup();
         if let Some(aws) = &place.aws
             && !(aws.account.len() == 12 && aws.account.bytes().all(|b| b.is_ascii_digit()))
         {
@@ -318,6 +319,27 @@ impl Checker<'_> {
                 &["evidence", "bucket"],
                 "it is the bucket of the lock, whose objects must be replaceable".to_owned(),
                 "give evidence a bucket of its own, with Object Lock, in another account",
+            );
+        }
+    }
+
+    fn first_backup(&mut self) {
+        let document = self.document;
+        let Some(first) = &document.backups.first else {
+            return;
+        };
+        if document.what.overlay.is_none() || document.seed.is_none() {
+            self.unfit(
+                &["backups", "first"],
+                "a first backup is taken by what runs on seeded data, and this environment has no such thing".to_owned(),
+                "declare `what.overlay` and `seed`, or leave `first` out",
+            );
+        }
+        if !(60..=86_400).contains(&first.deadline.seconds()) {
+            self.unfit(
+                &["backups", "first", "deadline"],
+                "a Job is waited for between a minute and a day".to_owned(),
+                "say how long a backup takes at most, `30m` say",
             );
         }
     }

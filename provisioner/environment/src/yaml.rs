@@ -14,13 +14,13 @@ pub(crate) struct Place {
     pub column: usize,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Node {
     pub place: Place,
     pub data: Data,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Data {
     Scalar(Value),
     List(Vec<Node>),

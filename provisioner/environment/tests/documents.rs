@@ -21,6 +21,9 @@ fn reports_and_communications() {
         "stages": [{"name": "network", "began": "2026-11-24T02:01:00Z", "seconds": 12.34}],
         "rotation": [],
         "frameworks": [{"framework": "CIS Controls v8.1", "id": "11.5", "practice": "Recovery is tested", "shown": "this run", "held": true}],
+        "first_backup": {"state": "taken", "why": "", "backup": "daily", "location": "s3://b/<k>", "version": "v1", "stored": "2026-11-24T02:30:00Z",
+            "lock": "compliance until 2026-12-24T02:30:00Z", "sha256": "ef", "head": "01", "blocks": 8, "new_identities": ["author ada"], "against": []},
+        "follow_ups": [{"what": "see that whoever is new belongs there", "why": "author ada", "owner": "Security (security)", "source": "first backup"}],
         "checklist": [{"item": "Backup verified", "done": true, "by": "tool"}, {"item": "Users told", "done": false, "by": "human"}],
         "contacts": [{"name": "Support", "role": "customers", "reach": "support@example.com"}],
     });

@@ -108,6 +108,33 @@ fn nothing_is_seeded_or_marked_without_a_pin() {
 }
 
 #[test]
+fn a_first_backup_waits_for_its_cron_job_and_extends_the_pin() {
+    let environment = load(&root(), "production").unwrap();
+    let resolved = environment.resolve(None).unwrap();
+    let made = |pin: Option<&PinnedBackup>| {
+        let made = resources(&environment, &resolved, &"g1".parse().unwrap(), pin, &[]).unwrap();
+        made.into_iter()
+            .find(|resource| resource.address.provider() == "backup")
+    };
+    let first = made(Some(&pin())).unwrap();
+    assert_eq!(
+        first.depends_on,
+        ["kubernetes.batch/CronJob.natlangchain/backup"
+            .parse()
+            .unwrap()]
+        .into()
+    );
+    assert_eq!(
+        first.spec,
+        serde_json::json!({
+            "namespace": "natlangchain", "cron_job": "backup", "deadline": 3600,
+            "sha256": pin().sha256, "head": pin().head, "blocks": pin().blocks,
+        })
+    );
+    assert_eq!(made(None), None, "without a seed nothing is saved");
+}
+
+#[test]
 fn nothing_of_the_sandbox_leaks_elsewhere() {
     for environment in all()
         .into_iter()
@@ -139,10 +166,15 @@ fn every_environment_can_be_planned() {
     for environment in all() {
         let generation: planner::Generation = "20261124-0a1b".parse().unwrap();
         let resolved = environment.resolve(Some(&sandbox())).unwrap();
+        // What stands on the overlay's objects is planned with them.
+        let alone = |resource: &planner::Resource| resource.address.provider() != "backup";
         let input = planner::Input {
             desired: environment
                 .desired(&resolved, &generation, Some(&pin()), &[])
-                .unwrap(),
+                .unwrap()
+                .into_iter()
+                .filter(alone)
+                .collect(),
             inventory: planner::Inventory::default(),
             case: planner::Case::default(),
             target: planner::plan::Target {

@@ -194,6 +194,17 @@ fn faults_with_place_and_hint() {
             ),
         ),
         (
+            "a first backup of nothing",
+            replace(
+                "  sources:\n",
+                "  first: {cron_job: backup, deadline: 5s}\n  sources:\n",
+            )
+            .replace(
+                "seed: {strategy: object, bucket: data, key: chain.json, encrypt_with: api-key}\n",
+                "",
+            ),
+        ),
+        (
             "a reserved variable",
             replace("  overlay:\n", "  variables: {generation: 1}\n  overlay:\n"),
         ),

@@ -63,7 +63,8 @@ pub struct Options {
     pub budgets: BTreeMap<String, Budget>,
     /// Attempts at a step, the first included.
     pub attempts: u32,
-    /// Longest time for one step, its retries included. A step whose estimate is above a quarter of it gets four times its estimate.
+    /// Longest time for one step, its retries included. A step whose estimate is above a quarter of it gets four times its estimate, and one
+    /// that says itself how long it waits (`deadline`, seconds) gets that in addition.
     pub deadline: Duration,
     /// Longest first delay before a retry; it doubles each time.
     pub backoff: Duration,
@@ -247,6 +248,17 @@ impl Runner<'_> {
         }
         Graph::of(plan)
     }
+}
+
+/// How long a step may take with all its retries.
+fn longest(usual: Duration, step: &Step) -> Duration {
+    let waits = step
+        .spec
+        .get("deadline")
+        .and_then(serde_json::Value::as_u64);
+    usual
+        .max(Duration::from_secs(4 * u64::from(step.seconds)))
+        .saturating_add(Duration::from_secs(waits.unwrap_or(0)))
 }
 
 /// What limits one provider.
@@ -554,9 +566,7 @@ impl<'a> Session<'a> {
             stop: runner.stop.clone(),
             events: runner.events.clone(),
             attempts: options.attempts.max(1),
-            deadline: options
-                .deadline
-                .max(Duration::from_secs(4 * u64::from(step.seconds))),
+            deadline: longest(options.deadline, step),
             backoff: (options.backoff, options.backoff_cap),
             seed: self.random.u64(..),
         })

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::address::Address;
-use crate::kind::Kind;
+use crate::kind::{Kind, Layer};
 use crate::plan::{Action, Estimates, Step};
 
 /// Seconds and API calls of one step. Medians of earlier runs count for what they were measured on: making.
@@ -75,9 +75,12 @@ pub(crate) fn estimate(steps: &[Step]) -> Estimates {
             open.pop();
         }
     }
+    // The first backup is taken while users are served already.
+    let serves = |at: &usize| steps[*at].layer != Layer::Backup;
     let last = finish
         .iter()
         .enumerate()
+        .filter(|(at, _)| serves(at))
         .filter_map(|(at, end)| end.map(|(end, _)| (end, std::cmp::Reverse(&steps[at].id), at)))
         .max();
     let mut path = Vec::new();

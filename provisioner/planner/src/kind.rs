@@ -30,6 +30,8 @@ pub enum Layer {
     Validation,
     /// What lets users in: ingress, then names in DNS.
     Exposure,
+    /// The first backup of what was built.
+    Backup,
 }
 
 /// A kind of resource: its shape, and how it may change.

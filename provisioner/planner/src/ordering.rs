@@ -2,7 +2,7 @@
 //!
 //! Steps wait for what their specs refer to, for what they were told to wait for, for the secrets they read, and, since the order is
 //! what keeps data safe, for whole groups: namespaces, the inventory, definitions, classes, configuration, seed, its read-back, workloads, checks, the
-//! generation's mark, exposure. Deletes go the other way.
+//! generation's mark, exposure, the first backup. Deletes go the other way.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -21,6 +21,8 @@ use crate::teardown;
 const MOST_EDGES: usize = 4096;
 
 const MARK: u8 = 9;
+/// After everything else: what it waits for serves meanwhile.
+const BACKUP: u8 = u8::MAX;
 
 /// The group of a step that makes something; infrastructure and secrets have none, their references order them.
 fn phase(step: &Step) -> Option<u8> {
@@ -39,6 +41,7 @@ fn phase(step: &Step) -> Option<u8> {
         ("s3", Layer::Validation) => Some(MARK),
         // After everything in the cluster that users come through.
         ("route53", _) => Some(12),
+        ("backup", _) => Some(BACKUP),
         _ => None,
     }
 }

@@ -846,6 +846,22 @@ impl<'a> Planner<'a> {
             .get(&resource.address)
             .cloned()
             .unwrap_or_default();
+        if resource.address.provider() == "backup" {
+            // One that is not ready was begun and not proven; whoever makes it goes on with it.
+            if candidates.iter().any(|observed| observed.ready) {
+                self.unchanged.push(resource.address.clone());
+                return;
+            }
+            return self.push(
+                resource,
+                kind,
+                Action::Create,
+                resolved,
+                None,
+                Vec::new(),
+                String::new(),
+            );
+        }
         if candidates.is_empty() && route53::is_shared(&resource.address) {
             return self.lead(resource, kind, resolved);
         }

@@ -116,6 +116,7 @@ fn title(layer: Layer) -> &'static str {
         Layer::Workloads => "Workloads",
         Layer::Validation => "Validation",
         Layer::Exposure => "Exposure",
+        Layer::Backup => "Backup",
     }
 }
 

@@ -10,7 +10,7 @@ pub(crate) fn rank(address: &Address) -> u8 {
     match address.provider() {
         // Ingress and webhooks first, the inventory after what it lists, the namespace after everything in it.
         "kubernetes" => 7_u8.saturating_sub(kinds::kubernetes::order(address)),
-        "check" => 0,
+        "check" | "backup" => 0,
         "seed" => 8,
         _ => match address.qualified_kind().as_str() {
             // Users are led away before what serves them goes.

@@ -402,6 +402,80 @@ fn changes() {
     }
 }
 
+/// The first backup of the small environment.
+fn with_first_backup() -> Input {
+    let mut input = input();
+    let pin = input.backup.clone().unwrap();
+    input.desired.push(object(
+        "kubernetes.batch/CronJob.demo/backup",
+        json!({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "backup", "namespace": "demo"}}),
+    ));
+    input.desired.push(planner::Resource {
+        address: address("backup.job.first"),
+        spec: json!({
+            "namespace": "demo", "cron_job": "backup", "deadline": 1800, "sha256": pin.sha256, "head": pin.head, "blocks": pin.blocks,
+        }),
+        depends_on: BTreeSet::from([address("kubernetes.batch/CronJob.demo/backup")]),
+        origin: None,
+    });
+    input
+}
+
+#[test]
+fn the_first_backup_comes_last_and_once() {
+    let first = with_first_backup();
+    let fresh = plan(first.clone()).unwrap();
+    let backup = "create backup.job.first";
+    for earlier in [
+        "create kubernetes.networking.k8s.io/Ingress.demo/api",
+        "create s3.generation.mark",
+        "create ec2.instance.api",
+        "create kubernetes.batch/CronJob.demo/backup",
+    ] {
+        assert!(waits(&fresh, backup, earlier), "it must wait for {earlier}");
+    }
+    let text = preview::text(&fresh, &Style::default());
+    assert!(
+        text.contains("Backup\n") && text.contains("+ backup.job.first"),
+        "{text}"
+    );
+    // Users are served before it: it is no part of the time to recovery.
+    assert!(!fresh.estimates.critical_path.contains(&backup.to_owned()));
+    let without = plan(input()).unwrap();
+    let late = fresh.estimates.rto_seconds - without.estimates.rto_seconds;
+    assert!(late < 60, "{late}");
+
+    let mut second = first.clone();
+    second.inventory = applied(&first);
+    let again = plan(second.clone()).unwrap();
+    assert_eq!(mutations(&again), [""; 0]);
+    // Another deadline or another CronJob takes no second one.
+    set(&mut second, "backup.job.first", "/deadline", json!(60));
+    set(
+        &mut second,
+        "backup.job.first",
+        "/cron_job",
+        json!("backup"),
+    );
+    assert_eq!(mutations(&plan(second.clone()).unwrap()), [""; 0]);
+    // One that was begun and not proven is gone on with.
+    let begun = second
+        .inventory
+        .objects
+        .iter_mut()
+        .find(|object| object.address.provider() == "backup")
+        .unwrap();
+    begun.ready = false;
+    assert_eq!(mutations(&plan(second.clone()).unwrap()), [backup]);
+    // It goes before the namespace does.
+    let gone = destroy(second).unwrap();
+    assert!(waits(
+        &gone,
+        "delete kubernetes.Namespace.demo",
+        "delete backup.job.first"
+    ));
+}
+
 #[test]
 fn replacing_the_network_replaces_what_stands_in_it() {
     let mut input = second();

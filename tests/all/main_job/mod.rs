@@ -110,6 +110,17 @@ fn applied(world: &World) -> String {
         .filter(|item| item["by"] == "rebuild" && item["done"] != true)
         .collect();
     assert!(open.is_empty(), "{open:?}");
+    // The sandbox's nodes run nothing: nobody took a backup, and nobody says so.
+    assert_eq!(report["first_backup"]["state"], "open");
+    let owed = report["follow_ups"].as_array().expect("follow-ups");
+    for source in ["first backup", "checklist", "plan"] {
+        assert!(owed.iter().any(|one| one["source"] == source), "{owed:?}");
+    }
+    assert!(
+        owed.iter()
+            .all(|one| one["owner"].as_str().is_some_and(|owner| !owner.is_empty())),
+        "{owed:?}"
+    );
     for name in [
         "report.md",
         "report.html",

@@ -1,6 +1,7 @@
 //! The scenario `breach`: what is not trusted any more, and the stages around the plan of the new generation.
 
 mod drift;
+pub mod keeping;
 mod known;
 mod stages;
 

@@ -243,7 +243,11 @@ pub async fn after(
     let (_, inventory) = session.observe(scope).await?;
     let policy = session.blueprint.environment.document.planner_policy();
     let mut weak = hardening::findings(&inventory, &plan.target.generation, &policy);
-    weak.extend(session.weaknesses().await);
+    weak.extend(
+        session
+            .weaknesses(&plan.target.generation, &inventory)
+            .await,
+    );
     for finding in &weak {
         printer.warn(&format!(
             "{}: {} [{}]",

@@ -63,10 +63,10 @@ impl Blueprint {
             })?;
         }
         if generation.is_drill() {
-            // What leads users in leads them to what is live.
+            // What leads users in leads them to what is live, and what a drill saves would stand among the real backups.
             all.retain(|resource| {
                 planner::kinds::of(&resource.address)
-                    .is_none_or(|kind| kind.layer != Layer::Exposure)
+                    .is_none_or(|kind| !matches!(kind.layer, Layer::Exposure | Layer::Backup))
             });
         }
         Ok((all, inputs))

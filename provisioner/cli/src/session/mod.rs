@@ -5,6 +5,7 @@ mod blueprint;
 pub mod collectors;
 pub mod overlay;
 pub mod vendored;
+mod weak;
 
 pub use blueprint::Blueprint;
 
@@ -17,11 +18,12 @@ use environment::{Control, Environment, Resolved};
 use executor::{Budget, Providers, RemoteLock, Scope, SecretSource};
 use planner::kinds::seed::SecretField;
 use planner::plan::PinnedBackup;
-use planner::{Address, Finding, Inventory, Severity};
+use planner::{Address, Finding, Inventory};
 use provider_aws::Connection;
 use provider_check::Checks;
 use provider_ec2::Ec2;
 use provider_iam::Iam;
+use provider_kubernetes::backup::Backups;
 use provider_kubernetes::{Kubernetes, Recovery};
 use provider_object_store::{Archive, S3, S3Lock, Store, client};
 use provider_postgres::Postgres;
@@ -34,6 +36,7 @@ use crate::commands::sandbox;
 use crate::failure::Failure;
 use crate::hints;
 use crate::printer::Printer;
+use crate::sources::first::First;
 use crate::sources::{pin, secret};
 
 /// The provider that is made anew for every observation: it looks into the buckets found.
@@ -98,6 +101,12 @@ impl Session {
         if let Some(kubernetes) = &kubernetes {
             providers.insert(kubernetes.clone());
             providers.insert(Arc::new(Recovery::new(kubernetes.clone())));
+            let first = First {
+                environment: environment.clone(),
+                resolved: resolved.clone(),
+                printer: printer.clone(),
+            };
+            providers.insert(Arc::new(Backups::new(kubernetes.clone(), Arc::new(first))));
         }
         let dumps = environment
             .document
@@ -181,29 +190,6 @@ impl Session {
         Ok(record
             .filter(|record| !record.expired(jiff::Timestamp::now()))
             .map_or(free, |record| format!("held by {}", record.holder())))
-    }
-
-    /// What is weak in places that the plan does not build.
-    pub async fn weaknesses(&self) -> Vec<Finding> {
-        let finding = |severity, message: String| Finding {
-            severity,
-            code: "harden.audit".to_owned(),
-            subject: "vault".to_owned(),
-            message,
-            hint: "enable an audit device (`vault audit enable`), on a disk or socket of its own"
-                .to_owned(),
-        };
-        match self.vault.audit_devices().await {
-            Ok(devices) if devices.is_empty() => vec![finding(
-                Severity::Warning,
-                "nothing that is done in Vault is written down".to_owned(),
-            )],
-            Ok(_) => Vec::new(),
-            Err(error) => vec![finding(
-                Severity::Note,
-                format!("whether Vault has an audit device can't be told: {error}"),
-            )],
-        }
     }
 
     /// The environment's own budgets, in place of the providers'.

@@ -127,7 +127,18 @@ impl Survey {
 
     /// Reads one backup and remembers what it showed.
     pub async fn read_one(&mut self, position: usize) -> Result<Verdict, Failure> {
-        let verified = self.reading(position, self.memory.index.watch()).await?;
+        self.read_watching(position, BTreeSet::new()).await
+    }
+
+    /// The same, and remembers its hashes at these heights too.
+    pub async fn read_watching(
+        &mut self,
+        position: usize,
+        heights: BTreeSet<u64>,
+    ) -> Result<Verdict, Failure> {
+        let mut watch = self.memory.index.watch();
+        watch.extend(heights);
+        let verified = self.reading(position, watch).await?;
         self.learn(position, &verified)?;
         self.memory.save()?;
         Ok(verified.verdict)

@@ -3,6 +3,7 @@
 //! The types here are the contract between templates (which declare them), the planner (which compares them) and the providers
 //! (which carry them out); a provider reads a step's spec through the same type.
 
+pub mod backup;
 pub mod check;
 pub mod database;
 pub mod ec2;
@@ -27,6 +28,7 @@ pub fn all() -> impl Iterator<Item = &'static Kind> {
         seed::KINDS,
         check::KINDS,
         recover::KINDS,
+        backup::KINDS,
         database::KINDS,
         route53::KINDS,
     ]

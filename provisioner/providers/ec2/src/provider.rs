@@ -88,6 +88,10 @@ impl Ec2 {
         }
     }
 
+    pub(crate) fn sdk(&self) -> &Client {
+        &self.client
+    }
+
     /// How long one wait may take. Ten minutes when not set: a NAT gateway takes two, a big volume's change more.
     pub fn patience(mut self, limit: Duration) -> Self {
         self.patience = limit;

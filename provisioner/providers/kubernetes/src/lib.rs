@@ -1,5 +1,6 @@
 //! Kubernetes objects by server-side apply, in waves, awaited.
 
+pub mod backup;
 mod conflict;
 mod connect;
 mod contain;

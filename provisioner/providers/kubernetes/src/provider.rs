@@ -29,6 +29,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 use tokio::sync::Mutex;
 
+use crate::backup;
 use crate::conflict;
 use crate::connect::{self, ConnectError};
 use crate::error::{failure, missing};
@@ -113,7 +114,8 @@ impl Kubernetes {
                     .pointer("/metadata/ownerReferences")
                     .and_then(Value::as_array)
                     .is_some_and(|owners| !owners.is_empty());
-                if !owned {
+                // A Job that takes a backup is awaited by whoever made it, and serves nobody.
+                if !owned && !backup::is_ours(&object) {
                     let status = match kstatus::status(&object) {
                         Status::InProgress(why) => Status::InProgress(
                             self.pods_reason(&object)
@@ -361,7 +363,10 @@ impl Provider for Kubernetes {
                 let what = format!("list {kind} of environment {}", scope.environment);
                 for mut live in self.list(&what, &api, name, Some(&selector)).await? {
                     live["apiVersion"] = json!(resource.api_version);
-                    inventory.objects.extend(normal::observed(&live));
+                    // What another provider made here is observed by that one.
+                    let found = normal::observed(&live)
+                        .filter(|found| found.address.provider() == self.name());
+                    inventory.objects.extend(found);
                 }
             }
             listed.append(&mut next);

@@ -84,7 +84,20 @@ impl Kubernetes {
         name: &str,
         applied: Value,
     ) -> Result<Value, Error> {
-        let (mut wait, mut live) = (Wait::new(what, self.deadline), applied);
+        self.settle_within(what, api, name, applied, self.deadline)
+            .await
+    }
+
+    /// The same with a limit of its own.
+    pub(crate) async fn settle_within(
+        &self,
+        what: &str,
+        api: &Api<DynamicObject>,
+        name: &str,
+        applied: Value,
+        limit: Duration,
+    ) -> Result<Value, Error> {
+        let (mut wait, mut live) = (Wait::new(what, limit), applied);
         loop {
             let waits_for = match kstatus::status(&live) {
                 Status::Current => return Ok(live),

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::download;
+use crate::keeping::Keeping;
 use crate::store::{Object, Store};
 
 /// Bytes of an object.
@@ -57,6 +58,11 @@ pub trait Archive: Send + Sync {
     /// # Errors
     /// [`ErrorKind::Invalid`] when it is larger than `limit` bytes.
     async fn read(&self, key: &str, limit: u64) -> Result<Option<Bytes>, Error>;
+
+    /// How the bucket keeps what is put into it. What can't be told says why.
+    async fn keeping(&self) -> Keeping {
+        Keeping::unread("this place does not say how it keeps what it holds")
+    }
 }
 
 #[async_trait]
@@ -85,6 +91,10 @@ impl Archive for Store {
     async fn read(&self, key: &str, limit: u64) -> Result<Option<Bytes>, Error> {
         let found = Store::read(self, key, limit).await?;
         Ok(found.map(|(bytes, _)| bytes))
+    }
+
+    async fn keeping(&self) -> Keeping {
+        self.how_kept().await
     }
 }
 

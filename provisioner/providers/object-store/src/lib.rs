@@ -4,6 +4,7 @@
 //! - [`store`]: one bucket's objects: list, head, get, put, all streaming.
 //! - [`archive`]: what is asked of a place that holds backups, whichever cloud it is in.
 //! - [`gcs`]: Google Cloud Storage, as such a place.
+//! - [`keeping`]: how a bucket keeps what is put into it.
 //! - [`evidence`]: reads what buckets are set to and hold, before they are destroyed.
 //! - [`lock`]: the lock of an environment, by conditional writes.
 
@@ -15,6 +16,7 @@ pub mod evidence;
 #[cfg(test)]
 mod faults;
 pub mod gcs;
+pub mod keeping;
 pub mod lock;
 mod object;
 pub mod provider;
@@ -24,6 +26,7 @@ pub mod store;
 pub use archive::{Archive, Lock};
 pub use download::provider_error;
 pub use gcs::{Gcs, GcsSettings};
+pub use keeping::{BucketLock, HeldFor, Keeping};
 pub use lock::S3Lock;
 pub use provider::S3;
 pub use store::{Head, Object, Put, Retain, Store, Stored};

@@ -124,6 +124,10 @@ impl Store {
         &self.bucket
     }
 
+    pub(crate) fn sdk(&self) -> &Client {
+        &self.client
+    }
+
     fn what(&self, call: &str, key: &str) -> String {
         format!("{call} s3://{}/{key}", self.bucket)
     }

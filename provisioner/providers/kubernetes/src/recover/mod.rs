@@ -37,7 +37,7 @@ impl Recovery {
 }
 
 /// Our changes of single fields.
-fn params() -> PatchParams {
+pub(crate) fn params() -> PatchParams {
     PatchParams {
         field_manager: Some(labels::FIELD_MANAGER.to_owned()),
         ..PatchParams::default()

@@ -1,6 +1,7 @@
 //! Against a real control plane whose nodes are kwok's.
 
 mod admission;
+mod backup;
 mod conflicts;
 mod contain;
 mod definitions;

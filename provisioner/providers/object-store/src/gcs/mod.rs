@@ -19,10 +19,11 @@ use executor::provider::{Error, ErrorKind};
 
 use crate::archive::{Archive, Lock, Reader, whole};
 use crate::download::{self, Policy};
+use crate::keeping::Keeping;
 use crate::store::Object;
 use api::{Api, Call};
 use media::Media;
-use resource::{Bucket, LISTED, LOOKED_AT, Page, Resource};
+use resource::{Bucket, KEEPING, LISTED, LOOKED_AT, Page, Resource};
 
 /// Objects asked for at once; the service gives no more ("Objects: list").
 const PAGE: u32 = 1000;
@@ -218,6 +219,19 @@ impl Archive for Gcs {
             // Deleted since it was looked at.
             Err(error) if error.kind == ErrorKind::Unavailable => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    async fn keeping(&self) -> Keeping {
+        let call = self.call("buckets.get", "");
+        let asked = async {
+            let url = self.api.bucket(&[("fields", KEEPING)])?;
+            self.api.json::<Bucket>(&call, url).await
+        };
+        match asked.await {
+            Ok(Some(bucket)) => bucket.keeping(),
+            Ok(None) => Keeping::unread("there is no such bucket"),
+            Err(error) => Keeping::unread(&error.to_string()),
         }
     }
 }

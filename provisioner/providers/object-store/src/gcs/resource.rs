@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use crate::archive::Lock;
+use crate::keeping::{BucketLock, DAY, HeldFor, Keeping};
 use crate::store::Object;
 
 /// The fields of [`Page`], for the parameter `fields`.
@@ -13,6 +14,9 @@ pub(super) const LISTED: &str =
 /// The fields of [`Resource`].
 pub(super) const LOOKED_AT: &str = "name,generation,size,timeCreated,timeDeleted,etag,temporaryHold,eventBasedHold,\
      retentionExpirationTime,retention";
+
+/// The fields of [`Bucket`].
+pub(super) const KEEPING: &str = "retentionPolicy,versioning,lifecycle,logging";
 
 /// One page of a list.
 #[derive(Debug, Deserialize)]
@@ -52,11 +56,60 @@ struct Retention {
     retain_until_time: Timestamp,
 }
 
-/// What of a bucket matters to how its objects are held.
+/// What of a bucket matters to how its objects are held and kept.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Bucket {
     retention_policy: Option<RetentionPolicy>,
+    #[serde(default)]
+    versioning: Versioning,
+    #[serde(default)]
+    lifecycle: Lifecycle,
+    logging: Option<Logging>,
+}
+
+/// Whether overwritten objects are kept.
+#[derive(Debug, Default, Deserialize)]
+struct Versioning {
+    #[serde(default)]
+    enabled: bool,
+}
+
+/// What happens to objects by themselves ("Object Lifecycle Management").
+#[derive(Debug, Default, Deserialize)]
+struct Lifecycle {
+    #[serde(default)]
+    rule: Vec<Rule>,
+}
+
+/// One rule; further conditions only leave it fewer objects.
+#[derive(Debug, Deserialize)]
+struct Rule {
+    action: RuleAction,
+    #[serde(default)]
+    condition: Condition,
+}
+
+/// What a rule does.
+#[derive(Debug, Deserialize)]
+struct RuleAction {
+    r#type: String,
+}
+
+/// When a rule does it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Condition {
+    age: Option<u64>,
+    days_since_noncurrent_time: Option<u64>,
+    is_live: Option<bool>,
+}
+
+/// Usage logs.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Logging {
+    log_bucket: String,
 }
 
 /// A bucket's retention policy (Bucket Lock).
@@ -67,6 +120,55 @@ struct RetentionPolicy {
     is_locked: bool,
     /// Seconds, in decimals.
     retention_period: Option<String>,
+}
+
+impl Bucket {
+    /// As every store reports it.
+    pub(super) fn keeping(self) -> Keeping {
+        let versions = self.versioning.enabled;
+        let policy = self.retention_policy.as_ref();
+        let held = policy.and_then(|policy| {
+            Some(HeldFor {
+                seconds: policy.retention_period.as_ref()?.parse().ok()?,
+                shortenable: !policy.is_locked,
+            })
+        });
+        let deletes = |rule: &&Rule| rule.action.r#type == "Delete";
+        let expiry = self
+            .lifecycle
+            .rule
+            .iter()
+            .filter(deletes)
+            .filter_map(|rule| rule.condition.after(versions))
+            .min();
+        Keeping {
+            versions: Ok(versions),
+            lock: Ok(BucketLock {
+                on: policy.is_some(),
+                default: held,
+            }),
+            expiry: Ok(expiry),
+            access_log: match self.logging {
+                Some(logging) => Ok(Some(logging.log_bucket)),
+                // The other way to record requests, Cloud Audit Logs, is the project's and is not asked for here.
+                None => Err(
+                    "there are no usage logs, and Cloud Audit Logs are not looked at".to_owned(),
+                ),
+            },
+        }
+    }
+}
+
+impl Condition {
+    /// Seconds after which a rule deletes data for good; where versions are kept, deleting a live object keeps it as an old one.
+    fn after(&self, versions: bool) -> Option<u64> {
+        let days = match self.days_since_noncurrent_time {
+            Some(days) => days,
+            None if versions && self.is_live == Some(true) => return None,
+            None => self.age.unwrap_or(0),
+        };
+        Some(days.saturating_mul(DAY))
+    }
 }
 
 impl Resource {

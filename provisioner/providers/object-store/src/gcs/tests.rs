@@ -11,6 +11,7 @@ use tokio::sync::OnceCell;
 use super::*;
 use crate::download::provider_error;
 use crate::faults::{Faults, Reply, Request, Stored};
+use crate::keeping::{BucketLock, HeldFor};
 use crate::retry::Retry;
 
 fn gcs(faults: &Faults) -> Gcs {
@@ -130,6 +131,58 @@ async fn how_an_object_is_held() {
     for (more, bucket, lock, requests) in cases {
         assert_eq!(held(more.clone(), bucket).await, (lock, requests), "{more}");
     }
+}
+
+async fn kept(bucket: Reply) -> Keeping {
+    let faults = Faults::start(move |_, _| bucket.clone()).await;
+    let kept = gcs(&faults).keeping().await;
+    let seen = faults.seen();
+    assert!(
+        seen[0].target.starts_with("/storage/v1/b/backups?"),
+        "{seen:?}"
+    );
+    kept
+}
+
+#[tokio::test]
+async fn how_a_bucket_keeps_what_is_put_into_it() {
+    let loose = kept(answer(&json!({}))).await;
+    assert_eq!(
+        (loose.versions, loose.lock, loose.expiry),
+        (Ok(false), Ok(BucketLock::default()), Ok(None))
+    );
+    assert!(
+        loose.access_log.is_err(),
+        "audit logs may record what usage logs do not"
+    );
+    let rule = |condition: serde_json::Value| json!({"action": {"type": "Delete"}, "condition": condition});
+    let strict = kept(answer(&json!({
+        "versioning": {"enabled": true}, "logging": {"logBucket": "logs", "logObjectPrefix": "b"},
+        "retentionPolicy": {"retentionPeriod": "2592000", "isLocked": true, "effectiveTime": "2026-01-01T00:00:00Z"},
+        "lifecycle": {"rule": [
+            rule(json!({"age": 400})), rule(json!({"daysSinceNoncurrentTime": 90})), rule(json!({"age": 1, "isLive": true})),
+            {"action": {"type": "SetStorageClass", "storageClass": "ARCHIVE"}, "condition": {"age": 3}},
+        ]},
+    })))
+    .await;
+    let expected = Keeping {
+        versions: Ok(true),
+        lock: Ok(BucketLock {
+            on: true,
+            default: Some(HeldFor {
+                seconds: 2_592_000,
+                shortenable: false,
+            }),
+        }),
+        expiry: Ok(Some(90 * 86_400)),
+        access_log: Ok(Some("logs".to_owned())),
+    };
+    assert_eq!(strict, expected);
+    let denied = kept(refusal(403, "forbidden")).await;
+    assert!(
+        denied.versions.is_err() && denied.lock.is_err(),
+        "{denied:?}"
+    );
 }
 
 #[tokio::test]

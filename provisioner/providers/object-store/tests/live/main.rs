@@ -13,7 +13,7 @@ use planner::identity::client_token;
 use planner::reference::Outputs;
 use planner::{Action, Address, Layer, Observed, Step, canonical, kinds};
 use provider_object_store::archive::Reader;
-use provider_object_store::{Archive, Put, S3, S3Lock, Store};
+use provider_object_store::{Archive, BucketLock, HeldFor, Put, S3, S3Lock, Store};
 use serde_json::{Value, json};
 use support::Weed;
 use tokio::io::AsyncReadExt;
@@ -139,6 +139,19 @@ async fn buckets(weed: &Weed) {
     let inside = Store::new(
         provider_object_store::client(&weed.config().await),
         "live-20261124-0001-held",
+    );
+    let kept = inside.keeping().await;
+    let day = HeldFor {
+        seconds: 86_400,
+        shortenable: false,
+    };
+    let lock = BucketLock {
+        on: true,
+        default: Some(day),
+    };
+    assert_eq!(
+        (kept.versions, kept.lock, kept.expiry),
+        (Ok(true), Ok(lock), Ok(None))
     );
     inside
         .put("kept", &b"kept"[..], &Put::default())
