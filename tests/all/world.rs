@@ -53,6 +53,11 @@ impl Said {
 pub struct Begun(Child);
 
 impl Begun {
+    /// Whether it came to its end by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.0.try_wait().expect("a child").is_some()
+    }
+
     /// Waits for its end.
     pub fn ends(self) -> Said {
         Said::of(self.0.wait_with_output().expect("an end"))
