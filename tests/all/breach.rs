@@ -209,7 +209,7 @@ fn progress(world: &World) -> usize {
 }
 
 /// A time between what was done before and what is done after, in seconds as backups count them.
-fn noticed(world: &World) -> String {
+pub fn noticed(world: &World) -> String {
     world.shell("sleep 2");
     let now = jiff::Timestamp::now()
         .strftime("%Y-%m-%dT%H:%M:%SZ")

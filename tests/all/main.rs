@@ -16,6 +16,7 @@ mod main_job;
 mod overlays;
 mod planned;
 mod recovered;
+mod tainted;
 mod vendored;
 mod verify;
 mod world;

@@ -393,6 +393,7 @@ fn a_terraform_state_is_read() {
         ("{\"version\":3}", "Version"),
         ("{\"version\":4}", "Shape"),
         (&"[".repeat(1000), "NotJson"),
+        (&format!("[{}0]", "0,".repeat(4_000_000)), "TooMuch"),
     ] {
         let error = terraform::read(text.as_bytes()).unwrap_err();
         assert!(

@@ -18,6 +18,7 @@ mod layers;
 pub mod report;
 mod scan;
 pub mod terraform;
+mod values;
 
 pub use identifier::{Identifier, IdentifierKind, OldInventory};
 pub use scan::{Allowed, AllowedHit, Content, Hit, Outcome, Skipped, Taint, TaintError, Text};

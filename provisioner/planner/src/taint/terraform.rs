@@ -7,9 +7,12 @@ use super::IdentifierKind::{
 };
 use super::OldInventory;
 use super::identifier::{Collector, account_of, is_account, is_cloud_id};
+use super::values;
 
 /// Bytes a state may have.
 pub const LARGEST: usize = 128 << 20;
+/// Values a state may have. Each takes some hundred bytes of memory, however short its text is.
+const VALUES: usize = 4_000_000;
 /// Identifiers that are taken from a state.
 const MOST: usize = 500_000;
 
@@ -22,6 +25,9 @@ pub enum StateError {
     /// No JSON.
     #[error("the Terraform state is not JSON: {0}")]
     NotJson(serde_json::Error),
+    /// More values than are held in memory.
+    #[error("the Terraform state has more than {VALUES} values")]
+    TooMuch,
     /// Another version of the format.
     #[error("the Terraform state has version {0}; version 4 is read")]
     Version(String),
@@ -37,10 +43,13 @@ pub enum StateError {
 /// since a state is full of secrets. Of data sources, which are often other people's things, only accounts are.
 ///
 /// # Errors
-/// When it is too large, no JSON, of another version, or has too many identifiers.
+/// When it is too large, has too many values, is no JSON, of another version, or has too many identifiers.
 pub fn read(bytes: &[u8]) -> Result<OldInventory, StateError> {
     if bytes.len() > LARGEST {
         return Err(StateError::TooLarge(bytes.len()));
+    }
+    if !values::at_most(VALUES, bytes).map_err(StateError::NotJson)? {
+        return Err(StateError::TooMuch);
     }
     let state: Value = serde_json::from_slice(bytes).map_err(StateError::NotJson)?;
     let version = state.get("version").unwrap_or(&Value::Null);
