@@ -149,7 +149,7 @@ fn observed(inventory: &Inventory, incident: &Incident) -> Vec<Identifier> {
             ("id", IdentifierKind::Id),
             ("arn", IdentifierKind::Arn),
             ("name", IdentifierKind::Name),
-            ("public_ip", IdentifierKind::Address),
+            ("public-ip", IdentifierKind::Address),
             ("fingerprint", IdentifierKind::Fingerprint),
         ] {
             match text(output) {
