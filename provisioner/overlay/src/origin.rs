@@ -1,7 +1,13 @@
 //! Where objects come from and what changed them, for `buildMetadata`.
 
+use std::collections::BTreeMap;
+
+use crate::config::FieldSpec;
+use crate::error::Result;
 use crate::remote::RepositorySpec;
+use crate::resmap::ResMap;
 use crate::resource::{Resource, annotation};
+use crate::transform::metadata;
 use crate::tree::join;
 use crate::value::Value;
 
@@ -169,6 +175,16 @@ pub(crate) fn record(resources: &mut [Resource], origin: &Origin) {
         }
         resource.set_annotations(&annotations);
     }
+}
+
+/// Gives the objects of a file their origin. Other annotations stay as they were written.
+pub(crate) fn mark_file(map: &mut ResMap, origin: &Origin) -> Result<()> {
+    let entries = BTreeMap::from([(annotation::ORIGIN.to_owned(), origin.text())]);
+    metadata::apply(
+        map,
+        &entries,
+        &[FieldSpec::new("metadata/annotations", true)],
+    )
 }
 
 /// Gives objects an origin that have none.

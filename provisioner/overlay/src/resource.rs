@@ -464,7 +464,7 @@ impl Resource {
         self.set_annotations(&annotations);
     }
 
-    /// Says where the object was read from.
+    /// Says where the object comes from. All annotations become strings.
     pub(crate) fn set_origin(&mut self, text: &str) {
         self.put_annotation(annotation::ORIGIN, text);
     }

@@ -247,25 +247,23 @@ impl<'t, 's> Target<'t, 's> {
             .read_resources(path)
             .map_err(|e| wrap(e, &format!("accumulating resources from '{path}'")))?;
         if let Some(origin) = &self.origin {
-            let text = origin.append(path).text();
-            for resource in &mut resources {
-                resource.set_origin(&text);
-            }
+            origin::mark_file(&mut resources, &origin.append(path))
+                .map_err(|e| wrap(e, &format!("cannot add path annotation for '{path}'")))?;
         }
         let schema = self.session.schema();
         all.map
-            .append_all(resources, &schema)
+            .append_all(resources.into_items(), &schema)
             .map_err(|e| wrap(e, &format!("merging resources from '{path}'")))
     }
 
-    fn read_resources(&self, path: &str) -> Result<Vec<Resource>> {
+    fn read_resources(&self, path: &str) -> Result<ResMap> {
         let content = self.loader.load(path)?;
         let resources = document::resources(&content).map_err(|e| step::in_file(e, path))?;
         // Objects of one file may not repeat either.
         let schema = self.session.schema();
         let mut map = ResMap::default();
         map.append_all(resources, &schema)?;
-        Ok(map.into_items())
+        Ok(map)
     }
 
     /// The kustomization in another directory, with what it inherits from this one.

@@ -273,7 +273,11 @@ fn key_text(key: &Node, dialect: Dialect, top: bool) -> Result<String, NoValue> 
     }
     let value = scalar(key, dialect, false)?;
     match (value, dialect) {
-        (Value::String(text), _) => Ok(text),
+        (Value::String(text), Dialect::Legacy) => Ok(text),
+        // A date is no string as a key, though it becomes one as a value.
+        (Value::String(text), Dialect::Current) if is_text(key) || (top && is_binary(key)) => {
+            Ok(text)
+        }
         (_, Dialect::Current) if top => Ok(key.text().to_owned()),
         (_, Dialect::Current) => Err(NoValue(
             "json: unsupported type: map[interface {}]interface {}".to_owned(),
@@ -290,22 +294,39 @@ fn key_text(key: &Node, dialect: Dialect, top: bool) -> Result<String, NoValue> 
     }
 }
 
+/// The tag that a scalar needs to be written with: its own, where the text alone would not give it.
+fn explicit_tag(node: &Node, dialect: Dialect) -> Option<&Tag> {
+    match (&node.tag, node.tagged) {
+        (Tag::None, _) => None,
+        (tag, true) | (tag @ Tag::Str, false) => Some(tag),
+        (tag, false) => (plain(node.text(), dialect, true).tag() != *tag).then_some(tag),
+    }
+}
+
+/// Whether a key is a string and nothing that becomes one.
+fn is_text(key: &Node) -> bool {
+    let dialect = Dialect::Current;
+    match explicit_tag(key, dialect) {
+        Some(tag) => matches!(tag, Tag::Str | Tag::Merge),
+        None => is_quoted(key) || plain(key.text(), dialect, true) == Scalar::Str,
+    }
+}
+
+fn is_binary(key: &Node) -> bool {
+    key.tag == Tag::Binary
+}
+
+/// Whether a scalar is written in a way that says it is a string.
+fn is_quoted(node: &Node) -> bool {
+    node.style.is_quoted() || (node.style == Style::Plain && node.text().contains('\n'))
+}
+
 /// The value of a scalar, which stands in quotes if its style says so or `quoted` does.
 fn scalar(node: &Node, dialect: Dialect, quoted: bool) -> Result<Value, NoValue> {
     let text = node.text();
     let string = || Ok(Value::String(text.to_owned()));
-    // The tag is written out when it was, or when the text alone would not give it.
-    let explicit = match (&node.tag, node.tagged) {
-        (Tag::None, _) => None,
-        (Tag::Str, false) => return string(),
-        (tag, true) => Some(tag),
-        (tag, false) => {
-            let read = plain(text, dialect, true).tag();
-            (read != *tag).then_some(tag)
-        }
-    };
-    let Some(tag) = explicit else {
-        if quoted || node.style.is_quoted() || (node.style == Style::Plain && text.contains('\n')) {
+    let Some(tag) = explicit_tag(node, dialect) else {
+        if quoted || is_quoted(node) {
             return string();
         }
         return typed(plain(text, dialect, true), text, dialect, true);

@@ -6,7 +6,9 @@
 //!
 //! A tree that kubectl refuses for nothing but a comment is counted by itself: the comment of a key whose value it
 //! writes between brackets breaks what it writes, which it then cannot read back. Rendering here has no such limit.
-//! So is a tree that is refused here for the hash of an object that is neither a ConfigMap nor a Secret.
+//! So is a tree that is refused here for the hash of an object that is neither a ConfigMap nor a Secret, and one that
+//! kubectl panics on: a crash is no result to equal. It is known to panic when a patch leaves an object that was renamed
+//! before without a name or kind: it counts former names, namespaces and kinds, and they are not equally many then.
 
 mod generate;
 mod objects;
@@ -30,8 +32,10 @@ enum Outcome {
     Error(String),
     /// Not rendered here, by decision.
     Refused,
+    /// kubectl panicked.
+    Crashed,
 }
-use Outcome::{Error, Refused, Text};
+use Outcome::{Crashed, Error, Refused, Text};
 
 /// How the two results differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +49,7 @@ fn compare(ours: &Outcome, theirs: &Outcome) -> Option<Difference> {
     match (ours, theirs) {
         (Text(a), Text(b)) if a != b => Some(Difference::Output),
         (Text(_), Text(_)) | (Error(_), Error(_)) => None,
-        (Refused, _) | (_, Refused) => None,
+        (Refused | Crashed, _) | (_, Refused | Crashed) => None,
         (Error(_), Text(_)) => Some(Difference::OnlyWeFail),
         (Text(_), Error(_)) => Some(Difference::OnlyTheyFail),
     }
@@ -89,7 +93,12 @@ fn theirs(kubectl: &str, files: &Files, root: &Path) -> std::io::Result<Outcome>
     Ok(if output.status.success() {
         Text(String::from_utf8_lossy(&output.stdout).into_owned())
     } else {
-        Error(String::from_utf8_lossy(&output.stderr).into_owned())
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        if told.contains("panic: ") && told.contains("\ngoroutine ") {
+            Crashed
+        } else {
+            Error(told)
+        }
     })
 }
 
@@ -107,7 +116,7 @@ fn refused_for_comments(
     Ok(theirs(kubectl, &bare, root)? == *ours)
 }
 
-/// Leaves out lines, then whole files, as long as the results still differ in the same way.
+/// Leaves out files, then documents, then blocks of lines, as long as the results still differ in the same way.
 fn reduce(kubectl: &str, mut files: Files, root: &Path) -> std::io::Result<Files> {
     let differ = |files: &Files| -> std::io::Result<Option<Difference>> {
         Ok(compare(&ours(files, root), &theirs(kubectl, files, root)?))
@@ -122,35 +131,58 @@ fn reduce(kubectl: &str, mut files: Files, root: &Path) -> std::io::Result<Files
             files = without;
         }
     }
-    loop {
-        let before = files.clone();
-        for path in files.keys().cloned().collect::<Vec<_>>() {
-            let lines = |files: &Files| files[&path].lines().count();
-            let mut size = lines(&files).div_ceil(2);
-            while size > 0 {
+    for block in [document_end, block_end, line_end] {
+        loop {
+            let before = files.clone();
+            for path in files.keys().cloned().collect::<Vec<_>>() {
                 let mut at = 0;
-                while at < lines(&files) {
-                    let kept: Vec<&str> = files[&path]
-                        .lines()
-                        .enumerate()
-                        .filter(|(n, _)| *n < at || *n >= at + size)
-                        .map(|(_, line)| line)
-                        .collect();
+                loop {
+                    let lines: Vec<&str> = files[&path].split_inclusive('\n').collect();
+                    if at >= lines.len() {
+                        break;
+                    }
+                    let end = block(&lines, at);
                     let mut without = files.clone();
-                    without.insert(path.clone(), kept.join("\n") + "\n");
+                    without.insert(path.clone(), lines[..at].concat() + &lines[end..].concat());
                     if differ(&without)? == Some(wanted) {
                         files = without;
                     } else {
-                        at += size;
+                        at += 1;
                     }
                 }
-                size /= 2;
+            }
+            if files == before {
+                break;
             }
         }
-        if files == before {
-            return Ok(files);
-        }
     }
+    Ok(files)
+}
+
+fn document_end(lines: &[&str], at: usize) -> usize {
+    if at > 0 && !lines[at].starts_with("---") {
+        return at;
+    }
+    let rest = lines[at + 1..].iter();
+    at + 1 + rest.take_while(|line| !line.starts_with("---")).count()
+}
+
+/// The end of the lines that are indented below a line.
+fn block_end(lines: &[&str], at: usize) -> usize {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let (own, item) = (indent(lines[at]), lines[at].trim_start().starts_with("- "));
+    let rest = lines[at + 1..].iter();
+    at + 1
+        + rest
+            .take_while(|line| {
+                let more = indent(line) > own || line.trim().is_empty();
+                more || (!item && indent(line) == own && line.trim_start().starts_with("- "))
+            })
+            .count()
+}
+
+fn line_end(_: &[&str], at: usize) -> usize {
+    at + 1
 }
 
 #[expect(clippy::print_stdout, reason = "a program for the command line")]
@@ -174,6 +206,7 @@ fn show(seed: u64, files: &Files, ours: &Outcome, theirs: &Outcome) {
         (Error(told), _) => println!("--- error here\n{told}"),
         (_, Error(told)) => println!("--- error there\n{told}"),
         (Refused, _) | (_, Refused) => println!("--- refused here"),
+        (Crashed, _) | (_, Crashed) => println!("--- crashed there"),
     }
 }
 
@@ -191,7 +224,8 @@ fn main() -> ExitCode {
     let first: u64 = seed.parse().unwrap_or_default();
     let reducing = count == "reduce";
     let count: u64 = count.parse().unwrap_or(1);
-    let (mut differing, mut failing, mut commented, mut refused) = (Vec::new(), 0, 0, 0);
+    let (mut differing, mut failing, mut commented, mut refused, mut crashed) =
+        (Vec::new(), 0, 0, 0, 0);
     for seed in first..first + count {
         let root: PathBuf = std::env::temp_dir().join(format!("differential-{seed}"));
         let mut files = generate::tree(seed, |files| matches!(ours(files, &root), Error(_)));
@@ -214,6 +248,7 @@ fn main() -> ExitCode {
         let ours = ours(&files, &root);
         failing += u64::from(matches!(theirs, Error(_)));
         refused += u64::from(ours == Refused);
+        crashed += u64::from(theirs == Crashed);
         if std::env::var_os("DIFFERENTIAL_ERRORS").is_some()
             && let Error(told) = &theirs
         {
@@ -241,7 +276,7 @@ fn main() -> ExitCode {
         }
     }
     println!(
-        "{count} trees, {failing} of them refused by kubectl ({commented} for a comment only), {refused} refused here, {} differing: {differing:?}",
+        "{count} trees, {failing} of them refused by kubectl ({commented} for a comment only), {crashed} that it panics on, {refused} refused here, {} differing: {differing:?}",
         differing.len()
     );
     if differing.is_empty() {

@@ -89,6 +89,28 @@ patches:
         )],
         output: "error: Widget \"a\" asks for a hash in its name: only a ConfigMap and a Secret have one of their content, that of any other object depends on the lines, columns and comments it was written with",
     },
+    Case {
+        name: "a date as a key",
+        files: &[
+            (
+                "kustomization.yaml",
+                r#"resources: [a.yaml]
+patches:
+- target: {kind: ConfigMap}
+  patch: '[{"op": "add", "path": "/metadata/annotations", "value": ["2020-01-01", "x"]}]'
+"#,
+            ),
+            (
+                "a.yaml",
+                r#"apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: a
+"#,
+            ),
+        ],
+        output: r#"error: ConfigMap.v1.[noGrp]/a.[noNs]: json: unsupported type: map[interface {}]interface {}"#,
+    },
 ];
 
 const CASES: &[Case] = &[
@@ -693,6 +715,43 @@ data:
 kind: ConfigMap
 metadata:
   name: a--0
+"#,
+    },
+    Case {
+        name: "annotations of a file's object with its origin, and a date as a field",
+        files: &[
+            (
+                "kustomization.yaml",
+                r#"resources: [a.yaml]
+buildMetadata: [originAnnotations]
+patches:
+- target: {kind: ConfigMap}
+  patch: '[{"op": "add", "path": "/data", "value": {}}]'
+"#,
+            ),
+            (
+                "a.yaml",
+                r#"apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: a
+  annotations: {n: 12345678901234567890, o: 0777, p: yes}
+2020-01-01: x
+"#,
+            ),
+        ],
+        output: r#""2020-01-01": x
+apiVersion: v1
+data: {}
+kind: ConfigMap
+metadata:
+  annotations:
+    config.kubernetes.io/origin: |
+      path: a.yaml
+    "n": "1.2345678901234567e+19"
+    o: "511"
+    p: "yes"
+  name: a
 "#,
     },
 ];
