@@ -38,13 +38,13 @@ fn one(seed: u64) -> Files {
     make.files
 }
 
-struct Make {
-    rng: Rng,
+pub(crate) struct Make {
+    pub(crate) rng: Rng,
     /// Percentage of the fields a kustomization has.
     busy: u32,
     /// Styles of YAML vary.
     odd: bool,
-    files: Files,
+    pub(crate) files: Files,
     /// The objects that the tree has so far.
     known: Vec<Id>,
     /// The kind and name of what was generated so far.
@@ -52,7 +52,7 @@ struct Make {
 }
 
 impl Make {
-    fn chance(&mut self, percent: u32) -> bool {
+    pub(crate) fn chance(&mut self, percent: u32) -> bool {
         chance(&mut self.rng, percent)
     }
 
@@ -62,17 +62,20 @@ impl Make {
         self.chance(busy)
     }
 
-    fn write(&mut self, path: &str, value: &Y) {
+    pub(crate) fn write(&mut self, path: &str, value: &Y) {
         let text = document(value, &mut self.rng, self.odd);
         self.files.insert(path.to_owned(), text);
     }
 
-    fn text(&mut self, value: &Y) -> String {
+    pub(crate) fn text(&mut self, value: &Y) -> String {
         document(value, &mut self.rng, self.odd)
     }
 
     fn all(&mut self) {
         let mut bases = Vec::new();
+        if self.chance(15) {
+            self.kustomization("shared", &[], true);
+        }
         for base in ["base", "other"].into_iter().take(self.rng.usize(..3)) {
             self.kustomization(base, &[], false);
             bases.push(base);
@@ -83,6 +86,9 @@ impl Make {
         }
         if self.chance(25) {
             self.kustomization("component", &[], true);
+        }
+        if self.chance(10) {
+            self.kustomization("component2", &[], true);
         }
         self.kustomization(TOP, &bases, false);
     }
@@ -95,6 +101,13 @@ impl Make {
         } else if self.chance(50) {
             k.put("apiVersion", "kustomize.config.k8s.io/v1beta1");
             k.put("kind", "Kustomization");
+        }
+        if self.chance(4) {
+            let labels = quoted(entries(&mut self.rng, true));
+            k.put("metadata", map([("name", "x".into()), ("labels", labels)]));
+        }
+        if self.chance(3) {
+            k.put("openapi", map([("version", "v1.21.2".into())]));
         }
         let mut resources: Vec<Y> = bases.iter().map(|b| Y::Text(format!("../{b}"))).collect();
         if self.chance(15) && !resources.is_empty() {
@@ -109,18 +122,30 @@ impl Make {
         if !resources.is_empty() {
             k.put("resources", Y::List(resources));
         }
-        if directory == TOP && self.files.contains_key("component/kustomization.yaml") {
-            k.put("components", list(["../component".into()]));
+        let components: Vec<Y> = ["shared", "component", "component2"]
+            .into_iter()
+            .filter(|name| {
+                self.files
+                    .contains_key(&format!("{name}/kustomization.yaml"))
+            })
+            .filter(|name| {
+                directory == TOP || (*name == "shared" && *name != directory && !component)
+            })
+            .map(|name| Y::Text(format!("../{name}")))
+            .collect();
+        if !components.is_empty() {
+            k.put("components", Y::List(components));
         }
         self.names(&mut k);
         self.labels(&mut k);
         self.generators(&mut k, directory);
         self.images(&mut k);
         self.patches(&mut k, directory);
-        self.replacements(&mut k);
+        self.replacements(&mut k, directory);
         self.vars(&mut k);
         self.configurations(&mut k, directory);
-        self.transformers(&mut k, directory);
+        self.crds(&mut k, directory);
+        self.plugins(&mut k, directory);
         if self.chance(10) {
             let order = pick(&mut self.rng, &["fifo", "legacy"]);
             let mut sort = map([("order", order.into())]);
@@ -147,7 +172,69 @@ impl Make {
                 list(all.into_iter().take(count).map(Y::from)),
             );
         }
-        self.write(&format!("{directory}/kustomization.yaml"), &k);
+        if self.chance(2) {
+            k = in_another_case(k, &mut self.rng);
+        }
+        if self.chance(3)
+            && let Y::Map(entries) = &mut k
+        {
+            self.rng.shuffle(entries);
+        }
+        let mut text = self.text(&k);
+        if self.odd && self.chance(3) {
+            text = text.replace('\n', "\r\n");
+        }
+        if self.odd && self.chance(5) {
+            text = format!("{}{text}", pick(&mut self.rng, &["---\n", "# head\n\n"]));
+        }
+        self.files
+            .insert(format!("{directory}/kustomization.yaml"), text);
+    }
+
+    fn crds(&mut self, k: &mut Y, directory: &str) {
+        if !self.chance(4) {
+            return;
+        }
+        let plain = || map([("type", "string".into())]);
+        let mut spec = Y::Map(Vec::new());
+        let hints: [(&str, &[(&str, &str)]); 4] = [
+            (
+                "configName",
+                &[
+                    ("x-kubernetes-object-ref-api-version", "v1"),
+                    ("x-kubernetes-object-ref-kind", "ConfigMap"),
+                ],
+            ),
+            ("labels", &[("x-kubernetes-label-selector", "")]),
+            ("a", &[("x-kubernetes-annotation", "")]),
+            ("b", &[("x-kubernetes-identity", "")]),
+        ];
+        for (field, extensions) in hints {
+            if self.rng.bool() {
+                let mut property = plain();
+                for (name, value) in extensions {
+                    property.put(name, *value);
+                }
+                if field == "configName" && self.rng.bool() {
+                    property.put("x-kubernetes-object-ref-name-key", "name");
+                }
+                spec.put(field, property);
+            }
+        }
+        let schema = |properties: Y| map([("Schema", map([("properties", properties)]))]);
+        let kind = map([
+            ("apiVersion", plain()),
+            ("kind", plain()),
+            ("metadata", plain()),
+            ("spec", map([("$ref", "example.com/v1.WidgetSpec".into())])),
+        ]);
+        let all = map([
+            ("example.com/v1.Widget", schema(kind)),
+            ("example.com/v1.WidgetSpec", schema(spec)),
+        ]);
+        self.files
+            .insert(format!("{directory}/crd.json"), json_text(&all));
+        k.put("crds", list(["crd.json".into()]));
     }
 
     fn resources(&mut self, path: &str) {
@@ -240,14 +327,14 @@ impl Make {
                         &mut self.rng,
                         &["spec/labels", "spec/a/b", "metadata/annotations"],
                     );
-                    label.put(
-                        "fields",
-                        list([map([
-                            ("path", path.into()),
-                            ("create", true.into()),
-                            ("kind", "Widget".into()),
-                        ])]),
-                    );
+                    let mut field =
+                        map([("path", path.into()), ("create", self.rng.bool().into())]);
+                    match self.rng.u32(..4) {
+                        0 => field.put("group", "apps"),
+                        1 => field.put("version", "v1"),
+                        _ => field.put("kind", "Widget"),
+                    }
+                    label.put("fields", list([field]));
                 }
                 labels.push(label);
             }
@@ -284,7 +371,7 @@ impl Make {
         }
     }
 
-    fn options(&mut self) -> Y {
+    pub(crate) fn options(&mut self) -> Y {
         let mut options = Y::Map(Vec::new());
         if self.rng.bool() {
             let labels = quoted(entries(&mut self.rng, true));
@@ -303,7 +390,7 @@ impl Make {
         options
     }
 
-    fn generator(&mut self, field: &str, name: &str, directory: &str) -> Y {
+    pub(crate) fn generator(&mut self, field: &str, name: &str, directory: &str) -> Y {
         let mut out = map([("name", name.into())]);
         if self.chance(4) {
             out.put("namespace", namespace(&mut self.rng));
@@ -338,12 +425,23 @@ impl Make {
                 _ => odd(&mut self.rng),
             };
             self.files.insert(format!("{directory}/{path}"), content);
-            let entry = if self.rng.bool() {
-                format!("key={path}")
+            let mut all: Vec<Y> = vec![if self.rng.bool() {
+                format!("key={path}").into()
             } else {
-                path
-            };
-            out.put("files", list([entry.into()]));
+                path.into()
+            }];
+            if self.chance(25) {
+                let content: String = match self.rng.u32(..4) {
+                    0 => "{\n  \"a\": [1, 2],\n\t\"b\": \"<>&\"\n}\n".to_owned(),
+                    1 => "line with blanks at its end  \n\n  and an indent\n".to_owned(),
+                    2 => "no break at the end\n\n\nafter two".to_owned(),
+                    _ => format!("{}\n{}\n", odd(&mut self.rng), odd(&mut self.rng)),
+                };
+                let path = format!("sub/{name}.json");
+                self.files.insert(format!("{directory}/{path}"), content);
+                all.push(path.into());
+            }
+            out.put("files", Y::List(all));
         }
         if self.chance(25) {
             let path = format!("{name}.env");
@@ -361,7 +459,12 @@ impl Make {
                 ],
             );
             self.files.insert(format!("{directory}/{path}"), content);
-            if self.rng.bool() {
+            if self.chance(15) {
+                let second = format!("{name}.2.env");
+                self.files
+                    .insert(format!("{directory}/{second}"), "S=s\nT=a b\n".to_owned());
+                out.put("envs", list([path.into(), second.into()]));
+            } else if self.rng.bool() {
                 out.put("envs", list([path.into()]));
             } else {
                 out.put("env", path);
@@ -409,17 +512,27 @@ impl Make {
                 }
                 images.push(image);
             }
-            k.put("images", Y::List(images));
+            let field = if self.chance(4) {
+                "imageTags"
+            } else {
+                "images"
+            };
+            k.put(field, Y::List(images));
         }
         let scaled = self.known_of(&["Deployment", "StatefulSet"]);
         if self.uses()
             && let Some(id) = scaled
         {
-            let count = self.rng.i64(0..9);
-            k.put(
-                "replicas",
-                list([map([("name", id.name.into()), ("count", count.into())])]),
-            );
+            let mut all = vec![map([
+                ("name", id.name.into()),
+                ("count", self.rng.i64(0..9).into()),
+            ])];
+            if self.chance(20)
+                && let Some(other) = self.known_of(&["Deployment", "StatefulSet", "ReplicaSet"])
+            {
+                all.push(map([("name", other.name.into()), ("count", 5.into())]));
+            }
+            k.put("replicas", Y::List(all));
         }
     }
 
@@ -433,7 +546,7 @@ impl Make {
         (!all.is_empty()).then(|| all[self.rng.usize(..all.len())].clone())
     }
 
-    fn some_id(&mut self) -> Id {
+    pub(crate) fn some_id(&mut self) -> Id {
         match self.known.len() {
             0 => id(&mut self.rng),
             _ if self.chance(3) => id(&mut self.rng),
@@ -441,7 +554,7 @@ impl Make {
         }
     }
 
-    fn target(&mut self, id: &Id) -> Y {
+    pub(crate) fn target(&mut self, id: &Id) -> Y {
         let mut out = Y::Map(Vec::new());
         if self.chance(80) {
             out.put("kind", id.kind.as_str());
@@ -507,7 +620,12 @@ impl Make {
         if self.uses() {
             let id = self.some_id();
             let patch = self.strategic(&id);
-            let text = self.text(&patch);
+            let mut text = self.text(&patch);
+            if self.chance(15) {
+                let second = self.some_id();
+                let patch = self.strategic(&second);
+                text = format!("{text}---\n{}", self.text(&patch));
+            }
             if self.rng.bool() {
                 self.files.insert(format!("{directory}/sm.yaml"), text);
                 k.put("patchesStrategicMerge", list(["sm.yaml".into()]));
@@ -569,12 +687,21 @@ impl Make {
         }
         if !json && self.chance(10) {
             let option = pick(&mut self.rng, &["allowNameChange", "allowKindChange"]);
-            entry.put("options", map([(option, true.into())]));
+            let mut options = map([(option, true.into())]);
+            if self.chance(20) {
+                let other = if option == "allowNameChange" {
+                    "allowKindChange"
+                } else {
+                    "allowNameChange"
+                };
+                options.put(other, self.rng.bool());
+            }
+            entry.put("options", options);
         }
         entry
     }
 
-    fn strategic(&mut self, id: &Id) -> Y {
+    pub(crate) fn strategic(&mut self, id: &Id) -> Y {
         let rng = &mut self.rng;
         let mut out = head(id);
         if chance(rng, 5) {
@@ -708,7 +835,7 @@ impl Make {
         spec
     }
 
-    fn json(&mut self, id: &Id) -> String {
+    pub(crate) fn json(&mut self, id: &Id) -> String {
         let mut paths = vec![
             "/metadata/labels",
             "/metadata/annotations",
@@ -792,7 +919,7 @@ impl Make {
         self.text(&all)
     }
 
-    fn replacements(&mut self, k: &mut Y) {
+    fn replacements(&mut self, k: &mut Y, directory: &str) {
         if !self.uses() {
             return;
         }
@@ -832,8 +959,22 @@ impl Make {
                         ("index", rng.i64(0..2).into()),
                     ]),
                 );
+            } else if chance(rng, 5) {
+                source.put("options", map([("encoding", "base64".into())]));
+            }
+            if chance(rng, 10) {
+                source.put("version", "v1");
             }
             let mut select = map([("kind", to.kind.as_str().into())]);
+            if chance(rng, 10) {
+                select.put("labelSelector", pick(rng, &["app=web", "!tier", "app"]));
+            }
+            if chance(rng, 10) {
+                select.put("version", "v1");
+            }
+            if chance(rng, 5) {
+                select.put("namespace", pick(rng, &["default", "prod", "test"]));
+            }
             if chance(rng, 60) {
                 select.put("name", to.name.as_str());
             }
@@ -853,6 +994,16 @@ impl Make {
                 "spec.replicas",
                 "metadata.annotations.[example.com/key]",
                 "spec.rules.*.host",
+                "metadata.name",
+                "metadata.namespace",
+                "spec.template.spec.containers.[name=main].env",
+                "spec.template.spec.containers.[name=new].image",
+                "spec.template.metadata.annotations.[example.com/key]",
+                "spec.selector",
+                "spec.template.spec.containers.*.env.[name=A].value",
+                "spec.list.0",
+                "spec.list.-",
+                "data.app\\.properties",
             ];
             let count = rng.usize(1..3);
             let fields: Vec<Y> = (0..count).map(|_| pick(rng, &targets).into()).collect();
@@ -862,6 +1013,9 @@ impl Make {
                 if chance(rng, 20) {
                     options.put("delimiter", pick(rng, &[":", "/", "-"]));
                     options.put("index", rng.i64(-1..3));
+                }
+                if chance(rng, 5) {
+                    options.put("encoding", pick(rng, &["base64", "hex"]));
                 }
                 target.put("options", options);
             }
@@ -873,6 +1027,15 @@ impl Make {
             } else {
                 map([("source", source), ("targets", list([target]))])
             });
+        }
+        if self.chance(15) {
+            let one = all.len() == 1 && self.rng.bool();
+            let value = match all.pop() {
+                Some(only) if one => only,
+                last => Y::List(all.into_iter().chain(last).collect()),
+            };
+            self.write(&format!("{directory}/replacement.yaml"), &value);
+            all = vec![map([("path", "replacement.yaml".into())])];
         }
         k.put("replacements", Y::List(all));
     }
@@ -892,11 +1055,18 @@ impl Make {
             ("name", pick(rng, &["NAME", "NAME", "OTHER"]).into()),
             ("objref", reference),
         ]);
+        if chance(rng, 10) && !id.namespace.is_empty() {
+            var.at("objref").put("namespace", id.namespace.as_str());
+        }
         if chance(rng, 60) {
             let path = pick(
                 rng,
                 &[
                     "metadata.name",
+                    "metadata.labels.app",
+                    "metadata.annotations[example.com/key]",
+                    "spec.template.spec.containers[0].image",
+                    "spec",
                     "metadata.namespace",
                     "data.k",
                     "spec.replicas",
@@ -946,127 +1116,10 @@ impl Make {
         self.write(&format!("{directory}/config.yaml"), &config);
         k.put("configurations", list(["config.yaml".into()]));
     }
-
-    fn transformers(&mut self, k: &mut Y, directory: &str) {
-        if !self.chance(12) {
-            return;
-        }
-        let rng = &mut self.rng;
-        let kind = pick(
-            rng,
-            &[
-                "PrefixTransformer",
-                "SuffixTransformer",
-                "LabelTransformer",
-                "AnnotationsTransformer",
-                "NamespaceTransformer",
-                "ImageTagTransformer",
-                "ReplicaCountTransformer",
-                "PatchTransformer",
-                "HashTransformer",
-                "ValueAddTransformer",
-                "PatchJson6902Transformer",
-                "PatchStrategicMergeTransformer",
-            ],
-        );
-        let mut config = map([
-            ("apiVersion", "builtin".into()),
-            ("kind", kind.into()),
-            ("metadata", map([("name", "t".into())])),
-        ]);
-        let specs = |path: &str| list([map([("path", path.into()), ("create", true.into())])]);
-        match kind {
-            "PrefixTransformer" => {
-                config.put("prefix", "t-");
-                config.put("fieldSpecs", specs("metadata/name"));
-            }
-            "SuffixTransformer" => {
-                config.put("suffix", "-t");
-                config.put("fieldSpecs", specs("metadata/name"));
-            }
-            "LabelTransformer" => {
-                config.put("labels", quoted(entries(rng, true)));
-                config.put("fieldSpecs", specs("metadata/labels"));
-            }
-            "AnnotationsTransformer" => {
-                config.put("annotations", quoted(entries(rng, false)));
-                config.put("fieldSpecs", specs("metadata/annotations"));
-            }
-            "NamespaceTransformer" => {
-                config.at("metadata").put("namespace", namespace(rng));
-                if rng.bool() {
-                    config.put("unsetOnly", true);
-                }
-                let subjects = pick(rng, &["defaultOnly", "allServiceAccounts", "none"]);
-                config.put("setRoleBindingSubjects", subjects);
-                config.put("fieldSpecs", specs("metadata/namespace"));
-            }
-            "ImageTagTransformer" => {
-                config.put(
-                    "imageTag",
-                    map([("name", "nginx".into()), ("newTag", "t1".into())]),
-                );
-            }
-            "ReplicaCountTransformer" => {
-                config.put(
-                    "replica",
-                    map([("name", name(rng).into()), ("count", 7.into())]),
-                );
-                config.put(
-                    "fieldSpecs",
-                    list([map([
-                        ("path", "spec/replicas".into()),
-                        ("kind", "Deployment".into()),
-                        ("create", true.into()),
-                    ])]),
-                );
-            }
-            "ValueAddTransformer" => {
-                config.put("value", pick(rng, &["added", "10", "yes"]));
-                let path = pick(
-                    rng,
-                    &[
-                        "metadata/annotations/added",
-                        "spec/x/y",
-                        "metadata/namespace",
-                    ],
-                );
-                config.put("targets", list([map([("fieldPath", path.into())])]));
-            }
-            "HashTransformer" => {}
-            _ => {
-                let id = self.some_id();
-                match kind {
-                    "PatchTransformer" => {
-                        let target = self.target(&id);
-                        let text = self.json(&id);
-                        config.put("patch", text);
-                        config.put("target", target);
-                    }
-                    "PatchJson6902Transformer" => {
-                        let target = map([
-                            ("kind", id.kind.as_str().into()),
-                            ("name", id.name.as_str().into()),
-                        ]);
-                        let text = self.json(&id);
-                        config.put("jsonOp", text);
-                        config.put("target", target);
-                    }
-                    _ => {
-                        let patch = self.strategic(&id);
-                        let text = self.text(&patch);
-                        config.put("patches", text);
-                    }
-                }
-            }
-        }
-        self.write(&format!("{directory}/transformer.yaml"), &config);
-        k.put("transformers", list(["transformer.yaml".into()]));
-    }
 }
 
 /// Texts of a kustomization's own fields must be strings.
-fn quoted(value: Y) -> Y {
+pub(crate) fn quoted(value: Y) -> Y {
     match value {
         Y::Map(entries) => Y::Map(
             entries
@@ -1079,6 +1132,20 @@ fn quoted(value: Y) -> Y {
         ),
         other => other,
     }
+}
+
+/// Names of fields match in any case.
+fn in_another_case(value: Y, rng: &mut Rng) -> Y {
+    let Y::Map(entries) = value else { return value };
+    let changed = entries.into_iter().map(|(key, value)| {
+        let key = match rng.u32(..4) {
+            0 => key.to_lowercase(),
+            1 => key.to_uppercase(),
+            _ => key,
+        };
+        (key, value)
+    });
+    Y::Map(changed.collect())
 }
 
 fn json_string(text: &str) -> String {
@@ -1094,6 +1161,8 @@ fn json_text(value: &Y) -> String {
                 entries.iter().map(|(k, v)| (k.clone(), json(v))).collect(),
             ),
             Y::List(items) => items.iter().map(json).collect(),
+            Y::Anchor(_, inner) => json(inner),
+            Y::Alias(_) => serde_json::Value::Null,
         }
     }
     json(value).to_string()

@@ -10,8 +10,11 @@
 //! kubectl panics on: a crash is no result to equal. It is known to panic when a patch leaves an object that was renamed
 //! before without a name or kind: it counts former names, namespaces and kinds, and they are not equally many then.
 
+mod anchors;
+mod custom;
 mod generate;
 mod objects;
+mod plugins;
 mod write;
 
 use std::collections::BTreeMap;

@@ -2,6 +2,7 @@
 
 use fastrand::Rng;
 
+use crate::custom;
 use crate::write::{Y, list, map};
 
 /// Names are few, so that references meet objects.
@@ -18,7 +19,7 @@ pub(crate) const IMAGES: [&str; 9] = [
     "app",
     "my-nginx:1",
 ];
-pub(crate) const KINDS: [&str; 30] = [
+pub(crate) const KINDS: [&str; 38] = [
     "Deployment",
     "Deployment",
     "Deployment",
@@ -49,6 +50,14 @@ pub(crate) const KINDS: [&str; 30] = [
     "APIService",
     "NetworkPolicy",
     "PodDisruptionBudget",
+    "ReplicaSet",
+    "ReplicationController",
+    "StorageClass",
+    "PriorityClass",
+    "IngressClass",
+    "Certificate",
+    "ServiceMonitor",
+    "Rollout",
 ];
 
 pub(crate) fn pick<'a>(rng: &mut Rng, from: &[&'a str]) -> &'a str {
@@ -69,7 +78,64 @@ pub(crate) fn namespace(rng: &mut Rng) -> String {
 
 /// Text that is easily taken for something else, or hard to write.
 pub(crate) fn odd(rng: &mut Rng) -> String {
-    const ODD: [&str; 74] = [
+    const ODD: &[&str] = &[
+        "#!/bin/sh\nset -e\n\techo \"$X\" \\\n  && exit 0\n",
+        "server {\n    listen 80;  \n\n    location / { }\n}\n",
+        "{{ .Values.x | quote }}",
+        "a\r\nb\r\n",
+        "a\u{85}b",
+        "a\u{2028}b",
+        "\u{A0}a",
+        "e\u{301}",
+        "a\tb",
+        "\ta",
+        "a\t",
+        "\u{7F}",
+        "\u{9}\n",
+        "C:\\path\\n",
+        "--- a",
+        "...",
+        "---\na\n",
+        "? a",
+        "| a",
+        "> a",
+        ".inf",
+        "-.Inf",
+        ".NaN",
+        "nan",
+        "0x",
+        "08",
+        "0o8",
+        "0b2",
+        "1e",
+        "12e03",
+        "+.5",
+        "1__0",
+        "1,000",
+        "190:20:30.15",
+        "2001-1-1",
+        "2001-12-14 21:59:43.10 -5",
+        "2001-12-14T21:59:43Z",
+        "On",
+        "NO",
+        "tRue",
+        "!!str a",
+        "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+        "https://example.com/a?b=c&d=e#f",
+        "a,b",
+        "a]",
+        "100%",
+        "*/5 * * * *",
+        "\"a\": b",
+        "'",
+        "\"",
+        "\\",
+        "a\n\n\nb\n\n",
+        "\n",
+        "\n\n",
+        " \n",
+        "a\n b\n  c\nd",
+        "key: value\nlist:\n- a\n# comment\n",
         "yes",
         "no",
         "on",
@@ -146,7 +212,7 @@ pub(crate) fn odd(rng: &mut Rng) -> String {
         "{\"a\": 1}",
     ];
     match rng.u32(..12) {
-        0..9 => pick(rng, &ODD).to_owned(),
+        0..9 => pick(rng, ODD).to_owned(),
         9 => "a word and another "
             .repeat(rng.usize(3..9))
             .trim()
@@ -154,15 +220,42 @@ pub(crate) fn odd(rng: &mut Rng) -> String {
         10 => format!(
             "{}\n  {}",
             "line of text ".repeat(rng.usize(1..9)),
-            pick(rng, &ODD)
+            pick(rng, ODD)
         ),
-        _ => format!("{}:{}", pick(rng, &ODD), pick(rng, &ODD)),
+        _ => format!("{}:{}", pick(rng, ODD), pick(rng, ODD)),
     }
 }
 
 /// A scalar as it stands.
 pub(crate) fn raw(rng: &mut Rng) -> Y {
-    const RAW: [&str; 40] = [
+    const RAW: &[&str] = &[
+        "No",
+        "tRue",
+        "0o8",
+        "08",
+        "1e",
+        "12e03",
+        "+.5",
+        "-.5",
+        "1__0",
+        "0x_1",
+        "0b2",
+        "190:20:30",
+        "2001-1-1",
+        "2001-12-14 21:59:43.10 -5",
+        "! a",
+        "!custom a",
+        "!!str",
+        "!!bool yes",
+        "!!timestamp 2020-01-01",
+        "\"a\\u00e9\\x41\\n\"",
+        "'it''s'",
+        "100Mi",
+        "0.10",
+        "1e-10",
+        "1E+5",
+        "-1.0",
+        "4294967296",
         "yes",
         "No",
         "on",
@@ -204,14 +297,19 @@ pub(crate) fn raw(rng: &mut Rng) -> Y {
         "0.0000001",
         "1e20",
     ];
-    Y::Raw(pick(rng, &RAW).to_owned())
+    Y::Raw(pick(rng, RAW).to_owned())
 }
 
 pub(crate) fn api_version(kind: &str) -> &'static str {
     match kind {
-        "Deployment" | "StatefulSet" | "DaemonSet" => "apps/v1",
+        "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" => "apps/v1",
+        "StorageClass" => "storage.k8s.io/v1",
+        "PriorityClass" => "scheduling.k8s.io/v1",
+        "Certificate" => "cert-manager.io/v1",
+        "ServiceMonitor" => "monitoring.coreos.com/v1",
+        "Rollout" => "argoproj.io/v1alpha1",
         "CronJob" | "Job" => "batch/v1",
-        "Ingress" | "NetworkPolicy" => "networking.k8s.io/v1",
+        "Ingress" | "NetworkPolicy" | "IngressClass" => "networking.k8s.io/v1",
         "HorizontalPodAutoscaler" => "autoscaling/v2",
         "Role" | "RoleBinding" | "ClusterRole" | "ClusterRoleBinding" => {
             "rbac.authorization.k8s.io/v1"
@@ -238,6 +336,9 @@ pub(crate) fn is_cluster_scoped(kind: &str) -> bool {
             | "ValidatingWebhookConfiguration"
             | "MutatingWebhookConfiguration"
             | "APIService"
+            | "StorageClass"
+            | "PriorityClass"
+            | "IngressClass"
     )
 }
 
@@ -325,14 +426,14 @@ pub(crate) fn object(rng: &mut Rng, id: &Id) -> Y {
     out
 }
 
-fn selector(rng: &mut Rng) -> Y {
+pub(crate) fn selector(rng: &mut Rng) -> Y {
     let labels = entries(rng, true);
     map([("matchLabels", labels)])
 }
 
 fn body(rng: &mut Rng, kind: &str, out: &mut Y) {
     match kind {
-        "Deployment" | "StatefulSet" | "DaemonSet" => {
+        "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "Rollout" => {
             let template = template(rng);
             let mut spec = map([("template", template)]);
             if chance(rng, 80) {
@@ -428,6 +529,15 @@ fn body(rng: &mut Rng, kind: &str, out: &mut Y) {
         }
         "Role" | "ClusterRole" => rules(rng, kind, out),
         "RoleBinding" | "ClusterRoleBinding" => binding(rng, kind, out),
+        "ReplicationController" => {
+            let template = template(rng);
+            let labels = entries(rng, true);
+            out.put("spec", map([("selector", labels), ("template", template)]));
+        }
+        "StorageClass" | "PriorityClass" | "IngressClass" | "Certificate" | "ServiceMonitor" => {
+            custom::body(rng, kind, out);
+        }
+        "CustomResourceDefinition" if chance(rng, 50) => custom::definition(rng, out),
         "CustomResourceDefinition" => out.put(
             "spec",
             map([
@@ -585,7 +695,7 @@ pub(crate) fn container(rng: &mut Rng, name: &str) -> Y {
     out
 }
 
-fn name_of(rng: &mut Rng) -> String {
+pub(crate) fn name_of(rng: &mut Rng) -> String {
     if chance(rng, 30) {
         pick(rng, &["cfg", "files", "sec"]).to_owned()
     } else {
@@ -661,6 +771,34 @@ fn pod_spec(rng: &mut Rng) -> Y {
                 ("labelSelector", selector),
             ])]),
         );
+    }
+    if chance(rng, 5) {
+        let sources = list([
+            map([("configMap", map([("name", name_of(rng).into())]))]),
+            map([("secret", map([("name", name_of(rng).into())]))]),
+        ]);
+        let projected = map([
+            ("name", "all".into()),
+            ("projected", map([("sources", sources)])),
+        ]);
+        spec.put("volumes", list([projected]));
+    }
+    if chance(rng, 8) {
+        spec.put(
+            "securityContext",
+            map([
+                ("runAsUser", raw(rng)),
+                (
+                    "sysctls",
+                    list([map([("name", "a".into()), ("value", "1".into())])]),
+                ),
+            ]),
+        );
+    }
+    if chance(rng, 5) {
+        let addresses = ["127.0.0.1", "::1"]
+            .map(|ip| map([("ip", ip.into()), ("hostnames", list(["a".into()]))]));
+        spec.put("hostAliases", list(addresses));
     }
     if chance(rng, 10) {
         let selector = selector(rng);

@@ -3,7 +3,7 @@
 use fastrand::Rng;
 
 /// A document to be written.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Y {
     /// A scalar as it stands, whatever that means.
     Raw(String),
@@ -11,6 +11,10 @@ pub(crate) enum Y {
     Text(String),
     Map(Vec<(String, Y)>),
     List(Vec<Y>),
+    /// A value that can be referred to by a name.
+    Anchor(String, Box<Y>),
+    /// A reference.
+    Alias(String),
 }
 
 impl From<&str> for Y {
@@ -84,9 +88,19 @@ pub(crate) const COMMENT: &str = "  # said";
 
 /// Writes one document.
 pub(crate) fn document(value: &Y, rng: &mut Rng, odd: bool) -> String {
+    let mut value = value.clone();
+    if odd && rng.u32(..100) < 12 {
+        crate::anchors::share(&mut value, rng);
+    }
+    // An anchor of the whole would stand on a line of its own.
+    let value = match &value {
+        Y::Anchor(_, inner) => inner,
+        other => other,
+    };
     let mut writer = Writer {
         rng,
         odd,
+        indent: 0,
         out: String::new(),
     };
     match value {
@@ -104,6 +118,8 @@ struct Writer<'a> {
     rng: &'a mut Rng,
     /// Styles vary.
     odd: bool,
+    /// Of the line that is being written.
+    indent: usize,
     out: String,
 }
 
@@ -131,14 +147,31 @@ impl Writer<'_> {
             self.out.push_str(COMMENT);
         }
         if self.chance(1) {
-            self.out.push(' ');
+            self.out.push_str(if self.rng.bool() { " " } else { "\t" });
         }
         self.out.push('\n');
     }
 
+    /// What stands between a key and its value.
+    fn space(&mut self) {
+        let text = match self.rng.u32(..if self.odd { 60 } else { 1 }) {
+            1 => "  ",
+            2 => "\t",
+            _ => " ",
+        };
+        self.out.push_str(text);
+    }
+
     fn key(&mut self, key: &str) {
-        let plain = is_plain(key) && !key.starts_with(|c: char| c.is_ascii_digit());
-        if !plain || self.chance(2) {
+        let number = key.starts_with(|c: char| c.is_ascii_digit());
+        let plain = is_plain(key) && (!number || self.chance(3));
+        if plain && self.chance(1) {
+            self.out.push_str("? ");
+            self.out.push_str(key);
+            self.out.push('\n');
+            let indent = self.indent;
+            self.pad(indent);
+        } else if !plain || self.chance(2) {
             if self.rng.bool() {
                 self.double(key);
             } else {
@@ -156,6 +189,7 @@ impl Writer<'_> {
                 for (key, value) in entries {
                     self.comment(indent);
                     self.pad(indent);
+                    self.indent = indent;
                     self.key(key);
                     self.value(value, indent, false);
                 }
@@ -180,6 +214,7 @@ impl Writer<'_> {
                     if at > 0 {
                         self.pad(indent + 2);
                     }
+                    self.indent = indent + 2;
                     self.key(key);
                     self.value(value, indent + 2, false);
                 }
@@ -189,6 +224,15 @@ impl Writer<'_> {
     }
 
     fn value(&mut self, value: &Y, indent: usize, in_list: bool) {
+        self.indent = indent;
+        let value = match value {
+            Y::Anchor(name, inner) => {
+                self.out.push_str(" &");
+                self.out.push_str(name);
+                inner
+            }
+            other => other,
+        };
         match value {
             Y::Map(entries) if !entries.is_empty() && (in_list || !self.chance(8)) => {
                 if in_list {
@@ -207,26 +251,73 @@ impl Writer<'_> {
                 self.block(value, indent + step);
             }
             Y::Text(text) => {
-                self.out.push(' ');
+                self.space();
                 self.text(text, indent);
             }
             other => {
-                self.out.push(' ');
+                self.space();
                 self.flow(other);
                 self.end_line();
             }
         }
     }
 
+    /// Writes a text of words on several lines, in a style that makes it one line again.
+    fn words(&mut self, text: &str, indent: usize) {
+        let mut lines = vec![String::new()];
+        for word in text.split(' ') {
+            match lines.last_mut() {
+                Some(line) if line.is_empty() => line.push_str(word),
+                Some(line) if self.rng.u32(..4) > 0 => {
+                    line.push(' ');
+                    line.push_str(word);
+                }
+                _ => lines.push(word.to_owned()),
+            }
+        }
+        let (open, close, first) = match self.rng.u32(..5) {
+            0 => ("'", "'", lines.remove(0)),
+            1 => ("\"", "\"", lines.remove(0)),
+            2 => ("", "", lines.remove(0)),
+            3 => (">", "", String::new()),
+            _ => (">-", "", String::new()),
+        };
+        self.out.push_str(open);
+        self.out.push_str(&first);
+        for line in lines {
+            self.out.push('\n');
+            self.pad(indent + 2);
+            self.out.push_str(&line);
+        }
+        self.out.push_str(close);
+        self.out.push('\n');
+    }
+
     fn text(&mut self, text: &str, indent: usize) {
-        let block = !text.is_empty()
-            && !text.starts_with([' ', '\n', '\t'])
+        let words = text.contains(' ')
+            && is_plain(text)
+            && text.split(' ').all(|word| {
+                !word.is_empty()
+                    && word
+                        .chars()
+                        .all(|c| c.is_alphanumeric() || "./-_".contains(c))
+                    && !word.starts_with('-')
+            });
+        if words && self.chance(15) {
+            return self.words(text, indent);
+        }
+        let indented = text.starts_with([' ', '\n', '\t']);
+        let block = !text.trim().is_empty()
+            && (!indented || self.chance(30))
             && text
                 .chars()
                 .all(|c| c == '\n' || c == '\t' || (c >= ' ' && c != '\u{FEFF}'));
         if block && (text.contains('\n') && !self.chance(15) || self.chance(3)) {
             let folded = self.chance(15);
             self.out.push(if folded { '>' } else { '|' });
+            if indented || self.chance(5) {
+                self.out.push('2');
+            }
             let body = text.trim_end_matches('\n');
             let breaks = text.len() - body.len();
             match breaks {
@@ -287,8 +378,31 @@ impl Writer<'_> {
         self.out.push('"');
     }
 
+    /// What stands between the entries of a collection in brackets.
+    fn comma(&mut self) {
+        self.out.push(',');
+        if self.chance(4) {
+            self.out.push('\n');
+            let indent = self.indent + 4;
+            self.pad(indent);
+        } else {
+            self.out.push(' ');
+        }
+    }
+
     fn flow(&mut self, value: &Y) {
         match value {
+            Y::Anchor(name, inner) => {
+                self.out.push('&');
+                self.out.push_str(name);
+                self.out.push(' ');
+                self.flow(inner);
+            }
+            Y::Alias(name) => {
+                self.out.push('*');
+                self.out.push_str(name);
+                self.out.push(' ');
+            }
             Y::Raw(text) => self.out.push_str(text),
             Y::Text(text) => {
                 if is_plain(text) && !text.contains([',', '[', ']', '{', '}', ':']) {
@@ -301,7 +415,7 @@ impl Writer<'_> {
                 self.out.push('{');
                 for (at, (key, value)) in entries.iter().enumerate() {
                     if at > 0 {
-                        self.out.push_str(", ");
+                        self.comma();
                     }
                     if is_plain(key)
                         && !key.starts_with(|c: char| c.is_ascii_digit())
@@ -314,13 +428,16 @@ impl Writer<'_> {
                     self.out.push_str(": ");
                     self.flow(value);
                 }
+                if !entries.is_empty() && self.chance(2) {
+                    self.out.push(',');
+                }
                 self.out.push('}');
             }
             Y::List(items) => {
                 self.out.push('[');
                 for (at, item) in items.iter().enumerate() {
                     if at > 0 {
-                        self.out.push_str(", ");
+                        self.comma();
                     }
                     self.flow(item);
                 }
