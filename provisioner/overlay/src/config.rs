@@ -193,7 +193,7 @@ impl TransformerConfig {
 
     /// Reads a file of `configurations`.
     pub(crate) fn read(content: &[u8]) -> Result<TransformerConfig> {
-        let value = crate::decode::document(content)
+        let value = crate::decode::strict_document(content)
             .map_err(|e| e.into_error().context("error converting YAML to JSON"))?
             .unwrap_or(Value::Null);
         let known = [

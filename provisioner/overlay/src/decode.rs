@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
-use crate::value::Value;
-use crate::yaml::{Dialect, Limits, Syntax, first_document};
+use crate::value::{NoValue, Value};
+use crate::yaml::{Dialect, Limits, Node, Syntax, first_document};
 
 /// How forgiving a document's fields are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,12 +20,22 @@ pub(crate) enum Mode {
 
 /// The first document of a text as a value. `None` when the text has none.
 pub(crate) fn document(text: &[u8]) -> std::result::Result<Option<Value>, DecodeError> {
+    read(text, crate::value::of_document)
+}
+
+/// As [`document`]; a key that is said twice is an error.
+pub(crate) fn strict_document(text: &[u8]) -> std::result::Result<Option<Value>, DecodeError> {
+    read(text, crate::value::of_strict_document)
+}
+
+fn read(
+    text: &[u8],
+    value: fn(&Node) -> std::result::Result<Value, NoValue>,
+) -> std::result::Result<Option<Value>, DecodeError> {
     match first_document(text, Dialect::Legacy, Limits::default()) {
         Err(syntax) => Err(DecodeError::Syntax(syntax)),
         Ok(None) => Ok(None),
-        Ok(Some(node)) => crate::value::of_document(&node)
-            .map(Some)
-            .map_err(|e| DecodeError::Value(e.0)),
+        Ok(Some(node)) => value(&node).map(Some).map_err(|e| DecodeError::Value(e.0)),
     }
 }
 

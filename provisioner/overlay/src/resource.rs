@@ -245,15 +245,20 @@ impl Resource {
         if map.is_empty() {
             return;
         }
-        let mut node = Node::empty_map();
+        // A field that was said twice is still there, and takes what the first had.
+        if metadata.get(field).is_none_or(|rest| !rest.is_map()) {
+            if let Data::Map(entries) = &mut metadata.data {
+                entries.push(Entry {
+                    key: Node::scalar(field),
+                    value: Node::empty_map(),
+                });
+            }
+        }
+        let Some(node) = metadata.get_mut(field).filter(|node| node.is_map()) else {
+            return;
+        };
         for (key, value) in map {
             node.set(key, Some(Node::string(value)));
-        }
-        if let Data::Map(entries) = &mut metadata.data {
-            entries.push(Entry {
-                key: Node::scalar(field),
-                value: node,
-            });
         }
     }
 

@@ -116,6 +116,8 @@ pub(crate) struct NoValue(pub(crate) String);
 enum Source {
     /// One of the tool's own documents, as it was read.
     Document,
+    /// As `Document`, of which no key may be said twice.
+    Strict,
     /// A resource, as it was read.
     Read,
     /// A resource, as it would be read back after being written.
@@ -125,7 +127,7 @@ enum Source {
 impl Source {
     fn dialect(self) -> Dialect {
         match self {
-            Source::Document => Dialect::Legacy,
+            Source::Document | Source::Strict => Dialect::Legacy,
             Source::Read | Source::Written => Dialect::Current,
         }
     }
@@ -202,6 +204,11 @@ pub(crate) fn of_document(node: &Node) -> Result<Value, NoValue> {
     convert(node, Source::Document, true, false)
 }
 
+/// As [`of_document`], of a document that may say no key twice.
+pub(crate) fn of_strict_document(node: &Node) -> Result<Value, NoValue> {
+    convert(node, Source::Strict, true, false)
+}
+
 fn convert(node: &Node, source: Source, top: bool, flow: bool) -> Result<Value, NoValue> {
     let flow = flow || node.style == Style::Flow;
     let dialect = source.dialect();
@@ -230,6 +237,12 @@ fn convert(node: &Node, source: Source, top: bool, flow: bool) -> Result<Value, 
                 if let Some(at) = seen.insert(&key, &out) {
                     if dialect == Dialect::Current {
                         return Err(repeated(&key, entries, place, at));
+                    }
+                    if source == Source::Strict {
+                        return Err(NoValue(format!(
+                            "yaml: unmarshal errors:\n  line {}: key \"{key}\" already set in map",
+                            entry.value.line
+                        )));
                     }
                     out[at].1 = value;
                 } else {

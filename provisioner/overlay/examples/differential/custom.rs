@@ -76,10 +76,9 @@ pub(crate) fn body(rng: &mut Rng, kind: &str, out: &mut Y) {
 
 /// A definition with a schema, which is what most of the text in repositories is.
 pub(crate) fn definition(rng: &mut Rng, out: &mut Y) {
-    out.at("metadata").put(
-        "annotations",
-        map([("controller-gen.kubebuilder.io/version", "v0.14.0".into())]),
-    );
+    out.at("metadata")
+        .at("annotations")
+        .put("controller-gen.kubebuilder.io/version", "v0.14.0");
     let spec = property(rng, 3);
     let status = map([
         ("type", "object".into()),

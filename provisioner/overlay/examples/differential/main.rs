@@ -6,7 +6,8 @@
 //!
 //! A tree that kubectl refuses for nothing but a comment is counted by itself: the comment of a key whose value it
 //! writes between brackets breaks what it writes, which it then cannot read back. Rendering here has no such limit.
-//! So is a tree that is refused here for the hash of an object that is neither a ConfigMap nor a Secret, and one that
+//! So is a tree that it refuses for nothing but a text of several lines that begins with a tab, which it writes as a
+//! block that it cannot read back, and a tree that is refused here for the hash of an object that is neither a ConfigMap nor a Secret, and one that
 //! kubectl panics on: a crash is no result to equal. It is known to panic when a patch leaves an object that was renamed
 //! before without a name or kind: it counts former names, namespaces and kinds, and they are not equally many then.
 
@@ -105,18 +106,45 @@ fn theirs(kubectl: &str, files: &Files, root: &Path) -> std::io::Result<Outcome>
     })
 }
 
-/// Whether kubectl makes what was made here once lines do not end with comments.
-fn refused_for_comments(
+/// What kubectl writes and then cannot read back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unreadable {
+    Comment,
+    Tab,
+}
+
+impl Unreadable {
+    /// A file without it.
+    fn without(self, text: &str) -> String {
+        match self {
+            Unreadable::Comment => text.replace(write::COMMENT, ""),
+            Unreadable::Tab => text.replace("\\t", "T").replace('\t', "T"),
+        }
+    }
+}
+
+/// What kubectl refuses a tree for: without it, both make the same.
+fn unreadable(
     kubectl: &str,
     files: &Files,
-    ours: &Outcome,
     root: &Path,
-) -> std::io::Result<bool> {
-    let bare = files
-        .iter()
-        .map(|(path, text)| (path.clone(), text.replace(write::COMMENT, "")))
-        .collect();
-    Ok(theirs(kubectl, &bare, root)? == *ours)
+    told: &str,
+) -> std::io::Result<Option<Unreadable>> {
+    let mut causes = vec![Unreadable::Comment];
+    if told.contains("found a tab character where an indentation space is expected") {
+        causes.push(Unreadable::Tab);
+    }
+    for cause in causes {
+        let without: Files = files
+            .iter()
+            .map(|(path, text)| (path.clone(), cause.without(text)))
+            .collect();
+        let here = ours(&without, root);
+        if matches!(here, Text(_)) && theirs(kubectl, &without, root)? == here {
+            return Ok(Some(cause));
+        }
+    }
+    Ok(None)
 }
 
 /// Leaves out files, then documents, then blocks of lines, as long as the results still differ in the same way.
@@ -227,8 +255,8 @@ fn main() -> ExitCode {
     let first: u64 = seed.parse().unwrap_or_default();
     let reducing = count == "reduce";
     let count: u64 = count.parse().unwrap_or(1);
-    let (mut differing, mut failing, mut commented, mut refused, mut crashed) =
-        (Vec::new(), 0, 0, 0, 0);
+    let (mut differing, mut failing, mut commented, mut tabbed, mut refused, mut crashed) =
+        (Vec::new(), 0, 0, 0, 0, 0);
     for seed in first..first + count {
         let root: PathBuf = std::env::temp_dir().join(format!("differential-{seed}"));
         let mut files = generate::tree(seed, |files| matches!(ours(files, &root), Error(_)));
@@ -258,13 +286,14 @@ fn main() -> ExitCode {
             println!("{seed}: {told}");
         }
         let mut difference = compare(&ours, &theirs);
-        if difference == Some(Difference::OnlyTheyFail) {
-            match refused_for_comments(kubectl, &files, &ours, &root) {
-                Ok(true) => {
-                    commented += 1;
+        if let (Some(Difference::OnlyTheyFail), Error(told)) = (difference, &theirs) {
+            match unreadable(kubectl, &files, &root, told) {
+                Ok(Some(cause)) => {
+                    commented += u64::from(cause == Unreadable::Comment);
+                    tabbed += u64::from(cause == Unreadable::Tab);
                     difference = None;
                 }
-                Ok(false) => {}
+                Ok(None) => {}
                 Err(error) => {
                     eprintln!("{}: {error}", root.display());
                     return ExitCode::from(2);
@@ -279,7 +308,7 @@ fn main() -> ExitCode {
         }
     }
     println!(
-        "{count} trees, {failing} of them refused by kubectl ({commented} for a comment only), {crashed} that it panics on, {refused} refused here, {} differing: {differing:?}",
+        "{count} trees, {failing} of them refused by kubectl ({commented} for a comment only, {tabbed} for a tab only), {crashed} that it panics on, {refused} refused here, {} differing: {differing:?}",
         differing.len()
     );
     if differing.is_empty() {

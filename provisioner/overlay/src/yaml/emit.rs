@@ -217,6 +217,7 @@ impl Emitter<'_> {
     }
 
     fn string(&mut self, text: &str, indent: isize, context: Context) {
+        let text = &*super::fold::read_from_json(text);
         let key = context == Context::SimpleKey;
         let inner = if indent < 0 { 2 } else { indent + 2 };
         match choose(text, key) {

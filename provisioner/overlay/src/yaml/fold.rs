@@ -1,4 +1,6 @@
-//! What becomes of folded text when the reference writes it and reads it back.
+//! What becomes of text with line breaks when the reference writes it and reads it back.
+
+use std::borrow::Cow;
 
 use super::emit::can_be_block;
 use super::{Dialect, Limits, first_document};
@@ -56,4 +58,32 @@ fn written(text: &str) -> String {
         out.push('\n');
     }
     out
+}
+
+/// The break that JSON leaves as it is, and YAML takes for one.
+const NEXT_LINE: char = '\u{85}';
+
+/// A text after it was written as JSON and read as YAML, which folds it where a line ends that JSON has no escape for.
+pub(crate) fn read_from_json(text: &str) -> Cow<'_, str> {
+    if !text.contains(NEXT_LINE) {
+        return text.into();
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(NEXT_LINE) {
+        // Tabs are escaped in JSON, and so are no blanks of the line's.
+        out.push_str(rest[..at].trim_end_matches(' '));
+        let after = rest[at..].trim_start_matches([NEXT_LINE, ' ']);
+        let breaks = rest[at..rest.len() - after.len()]
+            .chars()
+            .filter(|c| *c == NEXT_LINE)
+            .count();
+        match breaks {
+            1 => out.push(' '),
+            more => out.extend(std::iter::repeat_n('\n', more - 1)),
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out.into()
 }

@@ -296,7 +296,11 @@ impl Parser<'_> {
         }
         let mut node = node;
         if self.merges {
-            merge_keys(&mut node).map_err(|message| Fault {
+            let merged = match self.dialect {
+                Dialect::Current => merge_keys(&mut node),
+                Dialect::Legacy => merge_in_order(&mut node),
+            };
+            merged.map_err(|message| Fault {
                 stage: Stage::Composer,
                 context: None,
                 problem: Mark::default(),
@@ -470,7 +474,11 @@ impl Parser<'_> {
     fn make_scalar(&mut self, text: String, style: Style, tag: Option<&str>) -> Node {
         let (tag, tagged) = match tag {
             Some(tag) if tag != "!" => (Tag::from_text(tag), true),
-            _ if style != Style::Plain => (Tag::Str, false),
+            _ if style != Style::Plain => {
+                // The newer dialect drops such a key, though it is none to merge.
+                self.merges |= text == "<<";
+                (Tag::Str, false)
+            }
             _ if text == "<<" => {
                 self.merges = true;
                 (Tag::Merge, false)
@@ -722,16 +730,14 @@ fn merge_keys(node: &mut Node) -> Result<(), String> {
         Data::Map(entries) => {
             let mut sources = Vec::new();
             let mut found = false;
-            let mut at = 0;
-            while at < entries.len() {
-                if entries[at].key.tag == Tag::Merge {
-                    if std::mem::replace(&mut found, true) {
-                        return Err("duplicate merge key".to_owned());
-                    }
-                    collect_merge(entries.remove(at).value, &mut sources, true)?;
-                } else {
-                    at += 1;
+            for entry in entries.iter().filter(|e| e.key.tag == Tag::Merge) {
+                if std::mem::replace(&mut found, true) {
+                    return Err("duplicate merge key".to_owned());
                 }
+                collect_merge(entry.value.clone(), &mut sources, true)?;
+            }
+            if let Some(at) = entries.iter().position(|e| e.key.text() == "<<") {
+                entries.remove(at);
             }
             for source in &mut sources {
                 merge_keys(source)?;
@@ -748,6 +754,33 @@ fn merge_keys(node: &mut Node) -> Result<(), String> {
             entries
                 .iter_mut()
                 .try_for_each(|e| merge_keys(&mut e.value))
+        }
+    }
+}
+
+/// As the older dialect replaces `<<`: what it names stands where it stood, so that later entries win, whichever they are.
+fn merge_in_order(node: &mut Node) -> Result<(), String> {
+    match &mut node.data {
+        Data::Scalar(_) => Ok(()),
+        Data::Seq(items) => items.iter_mut().try_for_each(merge_in_order),
+        Data::Map(entries) => {
+            let mut out = Vec::with_capacity(entries.len());
+            for mut entry in std::mem::take(entries) {
+                merge_in_order(&mut entry.value)?;
+                if entry.key.tag != Tag::Merge {
+                    out.push(entry);
+                    continue;
+                }
+                let mut sources = Vec::new();
+                collect_merge(entry.value, &mut sources, true)?;
+                for source in sources.into_iter().rev() {
+                    if let Data::Map(more) = source.data {
+                        out.extend(more);
+                    }
+                }
+            }
+            *entries = out;
+            Ok(())
         }
     }
 }

@@ -111,6 +111,33 @@ metadata:
         ],
         output: r#"error: ConfigMap.v1.[noGrp]/a.[noNs]: json: unsupported type: map[interface {}]interface {}"#,
     },
+    Case {
+        name: "a configuration that says a key twice",
+        files: &[
+            (
+                "kustomization.yaml",
+                r#"resources: [a.yaml]
+configurations: [c.yaml]
+"#,
+            ),
+            (
+                "a.yaml",
+                r#"apiVersion: v1
+kind: ConfigMap
+metadata: {name: a}
+"#,
+            ),
+            (
+                "c.yaml",
+                r#"images:
+- path: a
+  path: b
+"#,
+            ),
+        ],
+        output: r#"error: error converting YAML to JSON: yaml: unmarshal errors:
+  line 3: key "path" already set in map"#,
+    },
 ];
 
 const CASES: &[Case] = &[
@@ -751,6 +778,66 @@ metadata:
     "n": "1.2345678901234567e+19"
     o: "511"
     p: "yes"
+  name: a
+"#,
+    },
+    Case {
+        name: "merge keys, and annotations said twice",
+        files: &[
+            (
+                "kustomization.yaml",
+                r#"resources: [a.yaml]
+labels:
+- &a {pairs: {env: x}}
+- pairs: {tier: y}
+  <<: *a
+"#,
+            ),
+            (
+                "a.yaml",
+                r#"apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: a
+  annotations: {a: b}
+  annotations: {c: d}
+data:
+  "<<": dropped
+"#,
+            ),
+        ],
+        output: r#"apiVersion: v1
+data: {}
+kind: ConfigMap
+metadata:
+  annotations:
+    a: b
+    c: d
+  labels:
+    env: x
+  name: a
+"#,
+    },
+    Case {
+        name: "a next-line character",
+        files: &[
+            (
+                "kustomization.yaml",
+                r#"configMapGenerator:
+- name: a
+  files: [f]
+  options: {disableNameSuffixHash: true}
+"#,
+            ),
+            ("f", r#"a  bc"#),
+        ],
+        output: r#"apiVersion: v1
+data:
+  f: |-
+    a b
+    c
+kind: ConfigMap
+metadata:
   name: a
 "#,
     },
