@@ -246,13 +246,13 @@ impl Resource {
             return;
         }
         // A field that was said twice is still there, and takes what the first had.
-        if metadata.get(field).is_none_or(|rest| !rest.is_map()) {
-            if let Data::Map(entries) = &mut metadata.data {
-                entries.push(Entry {
-                    key: Node::scalar(field),
-                    value: Node::empty_map(),
-                });
-            }
+        if metadata.get(field).is_none_or(|rest| !rest.is_map())
+            && let Data::Map(entries) = &mut metadata.data
+        {
+            entries.push(Entry {
+                key: Node::scalar(field),
+                value: Node::empty_map(),
+            });
         }
         let Some(node) = metadata.get_mut(field).filter(|node| node.is_map()) else {
             return;
