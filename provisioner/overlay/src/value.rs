@@ -143,9 +143,34 @@ pub(crate) fn of_read_resource(node: &Node) -> Result<Value, NoValue> {
     convert(node, Source::Read, true, false)
 }
 
-/// As [`of_resource`], of a tree that is not needed any more.
+/// As [`of_resource`], of a tree that is not needed any more. The reference writes an object as JSON and reads that as YAML before it
+/// writes it; JSON leaves characters from U+007F on as they are, and some of them may not stand in YAML.
 pub(crate) fn from_resource(node: &mut Node) -> Result<Value, NoValue> {
-    extract(node, true, false)
+    let value = extract(node, true, false)?;
+    if may_stand(&value) {
+        Ok(value)
+    } else {
+        Err(NoValue(
+            "yaml: control characters are not allowed".to_owned(),
+        ))
+    }
+}
+
+fn may_stand(value: &Value) -> bool {
+    let text = |text: &str| {
+        text.bytes().all(|byte| byte < 0x7F)
+            || text
+                .chars()
+                .all(|c| c < '\u{7F}' || crate::yaml::scan::is_allowed(c))
+    };
+    match value {
+        Value::String(value) => text(value),
+        Value::List(items) => items.iter().all(may_stand),
+        Value::Map(entries) => entries
+            .iter()
+            .all(|(key, value)| text(key) && may_stand(value)),
+        _ => true,
+    }
 }
 
 fn extract(node: &mut Node, top: bool, flow: bool) -> Result<Value, NoValue> {

@@ -11,7 +11,7 @@ pub(crate) mod node;
 pub(crate) mod parse;
 pub(crate) mod print;
 pub(crate) mod resolve;
-mod scan;
+pub(crate) mod scan;
 
 pub(crate) use node::{Data, Entry, Node, Style, Tag};
 pub(crate) use parse::{Limits, Syntax, documents, first_document};

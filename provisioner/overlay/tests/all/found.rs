@@ -989,3 +989,39 @@ metadata:
 "#,
     },
 ];
+
+#[test]
+fn characters_that_json_leaves_and_yaml_refuses() {
+    for (value, fits) in [
+        ("\\x01", true),
+        ("\\x7F", false),
+        ("\\u0080", false),
+        ("\\u0085", true),
+        ("\\u00A0", true),
+        ("\\uFFFE", false),
+    ] {
+        let tree: overlay::MemoryTree = [
+            ("/app/kustomization.yaml", "resources: [a.yaml]\n".to_owned()),
+            (
+                "/app/a.yaml",
+                format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a}}\ndata: {{k: \"a{value}b\"}}\n"),
+            ),
+        ]
+        .into_iter()
+        .map(|(path, text)| (path.to_owned(), text))
+        .collect();
+        let rendered = overlay::render(&tree, "/app", &overlay::Options::default());
+        match rendered {
+            Ok(_) => assert!(fits, "{value}"),
+            Err(error) => {
+                assert!(!fits, "{value}: {error}");
+                assert!(
+                    error
+                        .to_string()
+                        .contains("yaml: control characters are not allowed"),
+                    "{error}"
+                );
+            }
+        }
+    }
+}
