@@ -5,6 +5,7 @@ mod canary;
 mod command;
 mod contained;
 mod cut_over;
+mod database;
 mod drilled;
 mod evidence;
 mod failover;

@@ -95,6 +95,9 @@ form! {
         password: String,
         /// A query that gives one block a row, as JSON, in the chain's order; the chain is verified from it.
         #[serde(default, skip_serializing_if = "Option::is_none")] chain: Option<String>,
+        /// Hash of the chain's last block in the dump, from where the dump's maker wrote it down, or from a backup that is known good. Without
+        /// it a chain that somebody mined anew is not told from the true one.
+        #[serde(default, skip_serializing_if = "Option::is_none")] head: Option<String>,
     }
 }
 form! {

@@ -15,6 +15,8 @@
 //! println!("{}", VAULT.address);
 //! ```
 
+mod postgres;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -29,6 +31,8 @@ use crate::process::Process;
 use crate::secrets::Secrets;
 use crate::servers::{control_plane, moto, openbao, seaweedfs};
 use crate::{aws, background, files, state, supervisor};
+
+pub use postgres::{BLOCKS, Postgres};
 
 /// The names of the folders: the test process, its birth, and a number in it.
 static COUNT: AtomicU32 = AtomicU32::new(0);

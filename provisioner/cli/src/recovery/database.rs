@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use environment::schema::{DatabaseDump, DatabaseInstance};
 use planner::canonical;
-use planner::kinds::database::{Chain, Dump, Rds};
+use planner::kinds::database::{Chain, Dump, Judge, Rds};
 use planner::kinds::seed::SecretField;
 use planner::recovery::Recovered;
 use planner::{Address, Finding, Generation, Resource, Severity};
@@ -100,6 +100,7 @@ fn from_dump(
         name: name.clone(),
         password: password.clone(),
         allow: dump.allow.clone(),
+        judged: dump.chain.is_some(),
     };
     let mut recovered = Recovered::default();
     let restored = resource("database.dump.main", &restored)?;
@@ -109,12 +110,24 @@ fn from_dump(
             name: name.clone(),
             password,
             query: query.clone(),
-            head: None,
-            blocks: None,
+            head: dump.head.clone(),
+            judge: Some(Judge {
+                admin: dump.admin.clone(),
+                admin_password: dump.admin_password.clone(),
+            }),
         };
         let mut chain = resource("database.chain.main", &chain)?;
         chain.depends_on.insert(restored.address.clone());
         recovered.resources.push(chain);
+        if dump.head.is_none() {
+            recovered.findings.push(finding(
+                Severity::Warning,
+                "database.unpinned-chain",
+                &name,
+                "the chain in it is held against nothing: one that was mined anew would pass",
+                "give the hash of its last block from where the dump's maker wrote it down, `database.dump.head`",
+            ));
+        }
     } else {
         recovered.findings.push(finding(
             Severity::Warning,

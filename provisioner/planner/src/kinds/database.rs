@@ -45,6 +45,8 @@ spec! {
         /// Kinds of objects beyond tables and what belongs to them that the dump may hold: `FUNCTION`, `EXTENSION`, as `pg_restore --list`
         /// writes them. What runs code could be an intruder's.
         #[serde(default)] allow: BTreeSet<String>,
+        /// Whether `database.chain` decides if the database stays; until then it is only restored, and not complete.
+        #[serde(default)] judged: bool,
     }
 }
 spec! {
@@ -58,10 +60,19 @@ spec! {
         password: SecretField,
         /// A query that gives one block a row, as JSON, in the chain's order.
         query: String,
-        /// Head hash wanted.
+        /// Head hash wanted of what the dump held; not asked for once that was judged, since blocks are added to a database in use.
         #[serde(default, skip_serializing_if = "Option::is_none")] head: Option<String>,
-        /// Blocks wanted.
-        #[serde(default, skip_serializing_if = "Option::is_none")] blocks: Option<u64>,
+        /// Who judges what was restored: a refused database is dropped with its role. Without, whatever is found stays.
+        #[serde(default, skip_serializing_if = "Option::is_none")] judge: Option<Judge>,
+    }
+}
+spec! {
+    /// A role that may drop what it restored.
+    Judge {
+        /// The role.
+        admin: String,
+        /// Its password.
+        admin_password: SecretField,
     }
 }
 spec! {

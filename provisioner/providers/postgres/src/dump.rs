@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::mark::{self, Mark};
 use crate::tools::{Role, bare, literal, name, run};
 
 /// Bytes read at once.
@@ -158,14 +159,6 @@ fn kind(line: &str) -> &str {
     rest.get(..end.saturating_sub(1)).unwrap_or(rest)
 }
 
-/// How a database says whose it is, and whether all of the dump is in it.
-fn mark(token: &str, complete: bool) -> String {
-    format!(
-        "rebuild {token} {}",
-        if complete { "complete" } else { "begun" }
-    )
-}
-
 /// A fresh role and a fresh database of its own, with the dump in it. Done again, it changes nothing.
 pub(crate) async fn restore(
     what: &str,
@@ -176,15 +169,11 @@ pub(crate) async fn restore(
 ) -> Result<(), Error> {
     let boss = Role::new(what, &spec.server, &spec.admin, admin)?;
     let (quoted, text) = (name(&spec.name), literal(&spec.name));
-    let asked = format!(
-        "SELECT coalesce(shobj_description(oid, 'pg_database'), '') || '|' FROM pg_database WHERE datname = {text};"
-    );
-    let there = boss.sql(what, "postgres", &asked).await?;
-    let there = there.trim().strip_suffix('|').map(str::to_owned);
-    match there.as_deref() {
-        Some(found) if found == mark(token, true) => return Ok(()),
+    match mark::of(&boss, what, &spec.name).await? {
+        Some(found) if found == Mark::Complete.text(token) => return Ok(()),
+        Some(found) if spec.judged && found == Mark::Restored.text(token) => return Ok(()),
         // Ours, broken off before its end.
-        Some(found) if found == mark(token, false) => {
+        Some(found) if found == Mark::Begun.text(token) => {
             boss.sql(
                 what,
                 "postgres",
@@ -222,7 +211,7 @@ pub(crate) async fn restore(
     .await?;
     let begun = format!(
         "COMMENT ON DATABASE {quoted} IS {};\nREVOKE ALL ON DATABASE {quoted} FROM PUBLIC;\n",
-        literal(&mark(token, false))
+        literal(&Mark::Begun.text(token))
     );
     boss.sql(what, "postgres", &begun).await?;
     // As the role that owns it, so that nothing in the dump can reach beyond its database.
@@ -241,12 +230,12 @@ pub(crate) async fn restore(
         .arg(&spec.name)
         .arg(file);
     run(what, command, &[]).await?;
-    let done = format!(
-        "COMMENT ON DATABASE {quoted} IS {};",
-        literal(&mark(token, true))
-    );
-    boss.sql(what, "postgres", &done).await?;
-    Ok(())
+    let done = if spec.judged {
+        Mark::Restored
+    } else {
+        Mark::Complete
+    };
+    mark::set(&boss, what, &spec.name, &done.text(token)).await
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 mod chain;
 mod dump;
+mod mark;
 mod provider;
 mod rows;
 mod tools;

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use executor::provider::{
     Budget, Ensure, Error, ErrorKind, Identity, Provider, Scope, SecretSource,
 };
-use planner::kinds::database::{Chain, Dump};
+use planner::kinds::database::{Chain, Dump, Judge};
 use planner::reference::Outputs;
 use planner::{Inventory, Observed};
 use provider_object_store::Archive;
@@ -20,7 +20,8 @@ use crate::{chain, dump};
 ///
 /// # Guarantees
 /// Nothing that stood before is changed: the database and its role are new, and one of their name that is not this plan's own is refused.
-/// The dump is used only after all of its bytes were held against their pin.
+/// The dump is used only after all of its bytes were held against their pin. A database whose chain is refused is dropped with its role, unless
+/// it was judged before: then it may be in use.
 pub struct Postgres {
     source: Option<Arc<dyn Archive>>,
     secrets: Arc<dyn SecretSource>,
@@ -108,7 +109,14 @@ impl Provider for Postgres {
                 let spec: Chain = read(&what, &request)?;
                 let key = &spec.password;
                 let password = self.secrets.read(&key.mount, &key.path, &key.field).await?;
-                chain::verify(&what, &spec, &password, self.now).await
+                let admin = match &spec.judge {
+                    Some(Judge {
+                        admin_password: key,
+                        ..
+                    }) => Some(self.secrets.read(&key.mount, &key.path, &key.field).await?),
+                    None => None,
+                };
+                chain::judge(&what, &spec, (&password, admin.as_ref()), self.now).await
             }
             kind => Err(Error::new(
                 ErrorKind::Invalid,
