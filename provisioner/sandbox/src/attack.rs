@@ -24,12 +24,12 @@ const PATIENCE: Duration = Duration::from_secs(180);
 /// One thing that was planted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Planted {
-    /// `backup`, `iam-access-key`, `security-group-rule`, `vault-token`, `cluster-role-binding`, `service-account-token`,
+    /// `backup`, `iam-access-key`, `iam-role-session`, `security-group-rule`, `vault-token`, `cluster-role-binding`, `service-account-token`,
     /// `privileged-pod`, `image-digest`.
     pub kind: String,
     /// What it is found by: an id, a name.
     pub name: String,
-    /// More about it; `secret` is what it opens things with.
+    /// More about it; `secret`, with `token` where it takes both, is what it opens things with.
     #[serde(flatten)]
     pub more: serde_json::Map<String, Value>,
 }
@@ -44,7 +44,7 @@ pub struct Attack {
 }
 
 impl Sandbox {
-    /// Plants a backup with a user, a key and a chain mined anew, an IAM key, a rule in every security group, a Vault token, a
+    /// Plants a backup with a user, a key and a chain mined anew, an IAM key, a session of every role, a rule in every security group, a Vault token, a
     /// ClusterRoleBinding, a privileged Pod and other images into what `environment` has in the running sandbox.
     ///
     /// # Errors
@@ -82,6 +82,7 @@ impl Sandbox {
         files::write_json(&file, &planted)?;
         for one in &mut planted {
             one.more.remove("secret");
+            one.more.remove("token");
         }
         Ok(Attack { planted, file })
     }

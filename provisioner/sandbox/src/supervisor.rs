@@ -270,7 +270,10 @@ async fn start(folders: &Folders, layout: &Layout, record: &Arc<Record>) -> Resu
     });
     let aws = reported("moto", async {
         let dir = layout.server("moto");
-        let server = moto::start(tools.program(Tool::Moto)?, &dir, &ports).await?;
+        let server = {
+            let program = tools.program(Tool::Moto)?;
+            moto::start(program, &dir, &ports, Some(&secrets.environment)).await?
+        };
         record.watch(Tool::Moto.pin(), &server.process)?;
         Ok(server)
     });

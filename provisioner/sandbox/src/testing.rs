@@ -278,7 +278,10 @@ impl Moto {
         let place = Place::new(Port::MOTO)?;
         let (place, server) = background::wait(async move {
             let dir = place.dir.join("moto");
-            let server = moto::start(tools.program(Tool::Moto)?, &dir, &place.ports).await?;
+            let server = {
+                let program = tools.program(Tool::Moto)?;
+                moto::start(program, &dir, &place.ports, None).await?
+            };
             Ok::<_, Error>((place, server))
         })??;
         Ok(Self {

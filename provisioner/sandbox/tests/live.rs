@@ -208,6 +208,8 @@ async fn the_sandbox_lives_dies_and_remembers() {
     shell(&first, "bao status").unwrap();
     the_environment_may_do_its_work_only(&first);
     backups_are_there_and_guarded(&first);
+    aws_lets_in_whom_a_policy_allows(&first);
+    interfaces_have_the_groups_they_were_given(&first);
     claims_get_volumes(&first);
     the_stand_in_tells_the_truth(&first).await;
     files_are_private(subject.dir.path());
@@ -312,6 +314,68 @@ fn backups_are_there_and_guarded(endpoints: &Endpoints) {
     )
     .unwrap();
     assert_eq!(said.trim(), endpoints.account);
+}
+
+/// moto alone would let in everybody, and inactive keys also where it enforces.
+fn aws_lets_in_whom_a_policy_allows(endpoints: &Endpoints) {
+    let code = format!(
+        "import json\n\
+         from botocore.exceptions import ClientError\n\
+         iam = session.client('iam')\n\
+         def tried(id, secret):\n\
+         \x20   other = boto3.Session(id, secret, region_name='us-east-1')\n\
+         \x20   def answer(service, call):\n\
+         \x20       try:\n\
+         \x20           getattr(other.client(service, endpoint_url={:?}), call)()\n\
+         \x20           return 'allowed'\n\
+         \x20       except ClientError as error:\n\
+         \x20           return error.response['Error']['Code']\n\
+         \x20   return [answer('iam', 'list_roles'), answer('ec2', 'describe_vpcs')]\n\
+         refused = ['AccessDenied', 'AccessDenied']\n\
+         unknown = ['InvalidClientTokenId', 'AuthFailure']\n\
+         assert tried('AKIAAAAAAAAAAAAAAAAA', 'x') == unknown\n\
+         iam.create_user(UserName='guest')\n\
+         key = iam.create_access_key(UserName='guest')['AccessKey']\n\
+         id, secret = key['AccessKeyId'], key['SecretAccessKey']\n\
+         assert tried(id, secret) == refused\n\
+         allow = {{'Version': '2012-10-17', 'Statement': [{{'Effect': 'Allow', 'Action': '*', 'Resource': '*'}}]}}\n\
+         iam.put_user_policy(UserName='guest', PolicyName='p', PolicyDocument=json.dumps(allow))\n\
+         assert tried(id, secret) == ['allowed', 'allowed']\n\
+         iam.update_access_key(UserName='guest', AccessKeyId=id, Status='Inactive')\n\
+         assert tried(id, secret) == unknown\n\
+         iam.update_access_key(UserName='guest', AccessKeyId=id, Status='Active')\n\
+         assert tried(id, secret) == ['allowed', 'allowed']\n\
+         iam.delete_access_key(UserName='guest', AccessKeyId=id)\n\
+         assert tried(id, secret) == unknown\n\
+         # A GET with a query: moto alone finds its signature wrong.\n\
+         session.client('route53').list_hosted_zones_by_name(DNSName='a.test')\n\
+         print(sts.get_caller_identity()['Arn'])",
+        endpoints.aws
+    );
+    let said = aws(endpoints, PROFILE, &code).unwrap();
+    let operator = format!("arn:aws:iam::{}:user/operator", endpoints.account);
+    assert_eq!(said.trim(), operator);
+}
+
+/// moto alone shows them beside those that the instance was begun with.
+fn interfaces_have_the_groups_they_were_given(endpoints: &Endpoints) {
+    let code = "vpc = ec2.create_vpc(CidrBlock='10.78.0.0/16')['Vpc']['VpcId']\n\
+        subnet = ec2.create_subnet(VpcId=vpc, CidrBlock='10.78.1.0/24')['Subnet']['SubnetId']\n\
+        first, second, third = (ec2.create_security_group(GroupName=name, Description='d', VpcId=vpc)['GroupId'] for name in 'abc')\n\
+        made = ec2.run_instances(ImageId='ami-12c6146b', MinCount=1, MaxCount=1, SubnetId=subnet, SecurityGroupIds=[first])\n\
+        instance = made['Instances'][0]\n\
+        id, interface = instance['InstanceId'], instance['NetworkInterfaces'][0]['NetworkInterfaceId']\n\
+        def groups():\n\
+        \x20   of = ec2.describe_network_interfaces(NetworkInterfaceIds=[interface])['NetworkInterfaces'][0]['Groups']\n\
+        \x20   seen = ec2.describe_instances(InstanceIds=[id])['Reservations'][0]['Instances'][0]['SecurityGroups']\n\
+        \x20   return [group['GroupId'] for group in of], [group['GroupId'] for group in seen]\n\
+        assert groups() == ([first], [first])\n\
+        ec2.modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=[second])\n\
+        assert groups() == ([second], [second]), groups()\n\
+        ec2.modify_instance_attribute(InstanceId=id, Groups=[third])\n\
+        assert groups() == ([third], [third]), groups()\n\
+        ec2.terminate_instances(InstanceIds=[id])";
+    aws(endpoints, PROFILE, code).unwrap();
 }
 
 fn claims_get_volumes(endpoints: &Endpoints) {

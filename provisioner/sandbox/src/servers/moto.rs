@@ -7,9 +7,12 @@ use crate::files;
 use crate::http;
 use crate::ports::{Port, Ports};
 use crate::process::{self, Launch, Process};
+use crate::secrets::AccessKey;
 use crate::servers::PATIENCE;
 
 const SERVE: &str = include_str!("../../python/moto_serve.py");
+/// Imported by it: where moto answers otherwise than AWS.
+const CORRECTIONS: &str = include_str!("../../python/moto_corrections.py");
 
 /// A running moto.
 #[derive(Debug)]
@@ -20,13 +23,20 @@ pub(crate) struct Moto {
     pub(crate) request_log: PathBuf,
 }
 
-/// Starts it with its state in `dir`.
-pub(crate) async fn start(python: &Path, dir: &Path, ports: &Ports) -> Result<Moto> {
+/// Starts it with its state in `dir`. With an operator's key it refuses whoever no policy allows what they ask for; the user `operator` may
+/// do everything with that key. Without one it takes any credentials.
+pub(crate) async fn start(
+    python: &Path,
+    dir: &Path,
+    ports: &Ports,
+    operator: Option<&AccessKey>,
+) -> Result<Moto> {
     files::private_dir(dir)?;
+    files::write_private(&dir.join("moto_corrections.py"), CORRECTIONS.as_bytes())?;
     let serve = dir.join("serve.py");
     files::write_private(&serve, SERVE.as_bytes())?;
     let port = ports.of(Port::Moto);
-    let launch = Launch::new("moto", python.to_owned(), dir.to_owned())
+    let mut launch = Launch::new("moto", python.to_owned(), dir.to_owned())
         .variable("MOTO_ENABLE_AMI_VALIDATION", "true")
         .variable("MOTO_ENABLE_KEYPAIR_VALIDATION", "true")
         .variable("MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION", "true")
@@ -36,6 +46,11 @@ pub(crate) async fn start(python: &Path, dir: &Path, ports: &Ports) -> Result<Mo
         .argument(&serve)
         .argument(port.to_string())
         .argument(dir.join("state.pickle"));
+    if let Some(key) = operator {
+        let file = dir.join("operator.json");
+        files::write_json(&file, key)?;
+        launch = launch.argument(file);
+    }
     let process = process::start(launch).await?;
     let endpoint = format!("http://127.0.0.1:{port}");
     let client = http::client(None)?;
