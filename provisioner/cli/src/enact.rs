@@ -36,12 +36,20 @@ pub async fn offer(
     show(plan, printer);
     refuse_blocked(plan)?;
     if !plan.has_changes() {
-        return Ok(Exit::Done);
+        return unchanged(session, plan, printer).await;
     }
     let document = &session.blueprint.environment.document;
     let authority = consent::given(document, plan, consent, jiff::Timestamp::now(), printer)?;
     confirm(plan, yes, printer)?;
     apply(session, plan, pinned, authority.as_ref(), printer).await
+}
+
+/// Nothing is to be done. After a breach the old generations are looked at all the same: somebody may have opened them since.
+async fn unchanged(session: &Session, plan: &Plan, printer: &Printer) -> Result<Exit, Failure> {
+    if plan.incident.is_some() && !plan.target.generation.is_drill() {
+        breach::all_closed(plan, &breach::still_open(session, plan, printer).await)?;
+    }
+    Ok(Exit::Done)
 }
 
 /// The plan as a result: text, or one line of JSON.
@@ -341,11 +349,13 @@ async fn carried(
         printer,
     )
     .await?;
-    breach::after(session, plan, run, &outcome, printer).await?;
+    let open = breach::after(session, plan, run, &outcome, printer).await?;
     let written = report::write(session, plan, run, journal.records(), &outcome);
     ended(session, plan, run, &outcome, printer).await;
     told(plan, &outcome, run, written, printer)?;
-    carry::verdict(&outcome, &plan.target.environment)
+    let exit = carry::verdict(&outcome, &plan.target.environment)?;
+    breach::all_closed(plan, &open)?;
+    Ok(exit)
 }
 
 /// Tells the channels how it ended, in the words of the internal message.

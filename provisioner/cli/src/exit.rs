@@ -11,7 +11,7 @@ pub enum Exit {
     Error = 1,
     /// Changes are pending.
     Changes = 2,
-    /// Refused by a finding, or the backup is suspect.
+    /// Refused by a finding, the backup is suspect, or after a breach something of the old environment is still open.
     Refused = 3,
     /// The backup is rejected.
     Rejected = 4,

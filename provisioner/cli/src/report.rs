@@ -79,6 +79,9 @@ struct Practice {
     /// Only asked of a rebuild after a breach.
     #[serde(default)]
     breach: bool,
+    /// Only held when nothing of the old environment was open at the end.
+    #[serde(default)]
+    closed: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -148,7 +151,7 @@ pub fn write(
         "follow_ups": left.follow_ups(),
         "stages": stages(plan, records, around.as_ref()),
         "breach": around,
-        "frameworks": practices(root, plan, outcome)?,
+        "frameworks": practices(root, plan, outcome, around.as_ref())?,
         "rotation": rotation(plan, records),
         "contacts": contacts,
     });
@@ -410,22 +413,30 @@ fn proven(held: &BTreeMap<String, bool>, steps: &[String]) -> bool {
 }
 
 /// Which practices of which frameworks the run shows.
-fn practices(root: &Path, plan: &Plan, outcome: &Outcome) -> Result<Vec<Practiced>, Failure> {
+fn practices(
+    root: &Path,
+    plan: &Plan,
+    outcome: &Outcome,
+    around: Option<&breach::Report>,
+) -> Result<Vec<Practiced>, Failure> {
     let listed: Vec<Practice> =
         serde_yaml::from_str(&read(root, FRAMEWORKS)?).map_err(|error| {
             Failure::of(format!("`{FRAMEWORKS}` is no list of practices"), &error)
                 .hint("correct the file")
         })?;
     let held = held(plan, outcome);
+    let open = around.and_then(|around| around.open.as_ref());
+    let closed = open.is_some_and(Vec::is_empty);
     Ok(listed
         .into_iter()
         .filter(|practice| !practice.breach || plan.incident.is_some())
         .map(|practice| Practiced {
-            held: if practice.steps.is_empty() {
-                outcome.end == End::Complete
-            } else {
-                proven(&held, &practice.steps)
-            },
+            held: (closed || !practice.closed)
+                && if practice.steps.is_empty() {
+                    outcome.end == End::Complete
+                } else {
+                    proven(&held, &practice.steps)
+                },
             framework: practice.framework,
             id: practice.id,
             practice: practice.practice,

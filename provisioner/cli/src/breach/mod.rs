@@ -7,4 +7,4 @@ mod stages;
 
 pub use drift::changed;
 pub use known::{Known, Told, known};
-pub use stages::{FILE, Report, Stage, after, before, read};
+pub use stages::{FILE, Report, Stage, after, all_closed, before, read, still_open};

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::commands::contain;
 use crate::evidence::{self, gate};
+use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::incident::{self, Declared};
 use crate::paths;
@@ -20,6 +21,8 @@ use crate::session::{Session, barriers, collectors};
 
 /// File in the run's folder.
 pub const FILE: &str = "breach.json";
+/// Open items that a failure names.
+const TOLD: usize = 10;
 /// Bytes it may have.
 const LARGEST: usize = 64 << 20;
 
@@ -221,16 +224,16 @@ async fn declared(
     incident::declare(&session.control(), wanted).await
 }
 
-/// After the plan is done: whether everything is still cut off, and what is weak in what was made.
+/// After the plan is done: whether everything is still cut off, and what is weak in what was made. Returns what is open.
 pub async fn after(
     session: &mut Session,
     plan: &Plan,
     run: &Run,
     outcome: &Outcome,
     printer: &Printer,
-) -> Result<(), Failure> {
+) -> Result<Vec<String>, Failure> {
     if plan.incident.is_none() || outcome.end != End::Complete {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let mut report = read(run)?.unwrap_or_default();
     if !plan.target.generation.is_drill() {
@@ -238,6 +241,7 @@ pub async fn after(
         report.open = Some(still_open(session, plan, printer).await);
         report.stage("prove", began);
     }
+    let open = report.open.clone().unwrap_or_default();
     let began = Timestamp::now();
     let scope = session.blueprint.scope(&plan.target.generation)?;
     let (_, inventory) = session.observe(scope).await?;
@@ -256,11 +260,36 @@ pub async fn after(
     }
     report.hardening = Some(weak);
     report.stage("harden", began);
-    keep(run, &report)
+    keep(run, &report)?;
+    Ok(open)
 }
 
-/// Items of the old generations that are open although they were cut off.
-async fn still_open(session: &Session, plan: &Plan, printer: &Printer) -> Vec<String> {
+/// That the new generation is complete is no answer to a breach while something of the old ones is open, or could not be looked at.
+pub fn all_closed(plan: &Plan, open: &[String]) -> Result<(), Failure> {
+    let Some(first) = open.first() else {
+        return Ok(());
+    };
+    let target = &plan.target;
+    let mut failure = Failure::new(format!(
+        "generation {} is as planned, and the old environment is not wholly cut off",
+        target.generation
+    ))
+    .because(first)
+    .exit(Exit::Refused);
+    for one in open.iter().take(TOLD).skip(1) {
+        failure = failure.because(one);
+    }
+    if let Some(more) = open.len().checked_sub(TOLD).filter(|more| *more > 0) {
+        failure = failure.because(format!("and {more} more, in the run's {FILE}"));
+    }
+    Err(failure.hint(format!(
+        "close it, by hand or with `rebuild contain --env {} --except {}`; then run the same command again: it looks at all of it once more",
+        target.environment, target.generation
+    )))
+}
+
+/// Items of the old generations that are open although they were cut off, and what could not be looked at.
+pub async fn still_open(session: &Session, plan: &Plan, printer: &Printer) -> Vec<String> {
     let began = Timestamp::now();
     let except = [plan.target.generation.clone()];
     let barriers = barriers::open(&session.blueprint, &except, began).await;
