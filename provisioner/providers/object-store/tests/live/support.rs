@@ -27,9 +27,20 @@ pub fn ports(count: usize) -> Vec<u16> {
 }
 
 impl Weed {
-    /// Starts it; a machine without weed fails the test.
+    /// Starts it; a machine without weed fails the test. Whoever takes one of its ports before it does ends it, and it is begun anew.
     pub async fn start() -> Self {
         let program = program(Tool::SeaweedFs);
+        let mut last = String::new();
+        for _ in 0..5 {
+            match Self::attempt(&program).await {
+                Ok(weed) => return weed,
+                Err(why) => last = why,
+            }
+        }
+        panic!("weed must answer: {last}");
+    }
+
+    async fn attempt(program: &std::path::Path) -> Result<Self, String> {
         let folder = tempfile::tempdir().expect("a folder");
         let dir = folder.path();
         std::fs::create_dir(dir.join("tmp")).expect("a folder");
@@ -73,7 +84,7 @@ impl Weed {
             .spawn()
             .expect("weed must be installed");
         let url = format!("http://127.0.0.1:{}", ports[6]);
-        let weed = Self {
+        let mut weed = Self {
             child,
             url,
             _folder: folder,
@@ -81,10 +92,13 @@ impl Weed {
         let client = provider_object_store::client(&weed.config().await);
         let deadline = Instant::now() + Duration::from_secs(60);
         while let Err(error) = client.list_buckets().send().await {
-            assert!(Instant::now() < deadline, "weed must answer: {error:?}");
+            let ended = weed.child.try_wait().expect("a child").is_some();
+            if ended || Instant::now() > deadline {
+                return Err(format!("{error:?}"));
+            }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        weed
+        Ok(weed)
     }
 
     /// A configuration with its keys.
