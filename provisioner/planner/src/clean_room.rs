@@ -3,7 +3,7 @@
 //! Rules of security groups and of NetworkPolicies that lead outside are left out of what is made, and added by steps of their own,
 //! [`Action::Open`](crate::Action::Open), once the generation is marked as validated. A run that is cut short in between leaves the room
 //! closed, and the next one plans the same. Service meshes, network plugins' own policies and what a template opens by other kinds are not
-//! looked at; where nothing that is looked at holds traffic back, the plan is refused ([`CleanRoom::gaps`]).
+//! looked at; where nothing that is looked at holds traffic back, the plan is refused (`clean-room.open`).
 
 use std::collections::BTreeMap;
 
